@@ -1,0 +1,46 @@
+# Every target makes its own .venv from requirements.lock; python3 (3.11 or newer) and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: help venv demo test lint format bench lock clean
+help:            ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
+
+venv: .venv/complete  ## the environment, exactly as locked
+
+.venv/complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sleepfm-jax needs Python 3.11 or newer; run make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: venv       ## two simulated nights (or EDF=night.edf) to embeddings and a picture in demo/
+	$(BIN)/python -m sleepfm_jax.jobs.demo --output demo $(if $(EDF),--edf "$(EDF)")
+
+test: venv       ## all tests
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: venv       ## ruff and mypy, as CI runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: venv     ## rewrite the sources in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv      ## every benchmark, ours beside the reference (quiet machine, please)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: venv       ## renew requirements.lock from the ranges in pyproject.toml
+	$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet pip-tools
+	.venv-lock/bin/pip-compile --quiet --upgrade --extra torch --extra cluster --extra test --strip-extras \
+	  --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-options \
+	  --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+	sed -i 's/+cpu$$//' requirements.lock
+	rm -r .venv-lock
+
+clean:           ## remove what the demo and the tools left
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,5 @@
+"""SleepFM, the multimodal foundation model for polysomnography, in JAX and Flax."""
+
+from sleepfm_jax.version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,1 @@
+"""One short module a command: its flags, then a call into a job."""

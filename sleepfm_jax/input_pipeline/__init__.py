@@ -1,0 +1,1 @@
+"""From files to arrays: NumPy only, never imports JAX."""

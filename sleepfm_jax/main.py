@@ -1,0 +1,63 @@
+"""`sleepfm-jax COMMAND …`: dispatch only; each command's flags live in `sleepfm_jax/commands`."""
+
+import importlib
+import logging
+import os
+import sys
+
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.version import __version__
+
+COMMANDS = {
+    "inspect": "what is in a recording, and what each channel was taken for",
+    "preprocess": "EDF nights to recordings at the model's rate (one HDF5 a night)",
+    "embed": "recordings or EDFs to 5-second and 5-minute embeddings",
+    "simulate": "nights of simulated polysomnography with stages and outcomes",
+}
+
+USAGE = "\n".join(
+    [
+        "usage: sleepfm-jax COMMAND [--help] …",
+        "",
+        "SleepFM for polysomnography: from a folder of EDF files to embeddings.",
+        "",
+        *(f"  {name:<12}{summary}" for name, summary in COMMANDS.items()),
+        "",
+        "sleepfm-jax COMMAND --help explains a command; sleepfm-jax --version prints the version.",
+    ]
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns the exit status.
+
+    0: done. 1: done in part, what failed is listed. 2: wrong use or unusable input.
+    130: interrupted.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    command, *rest = arguments
+    if command == "--version":
+        print(f"sleepfm-jax {__version__}")
+        return 0
+    if command not in COMMANDS:
+        print(f"sleepfm-jax: no command {command!r}\n\n{USAGE}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        return importlib.import_module(f"sleepfm_jax.commands.{command}").main(rest)
+    except InputError as error:
+        print(f"sleepfm-jax {command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"sleepfm-jax {command}: interrupted; run it again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (`| head`) has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Flax NNX modules: shapes in, shapes out; nothing here knows of files."""
