@@ -16,7 +16,8 @@ import numpy as np
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import edf_timing
-from sleepfm_jax.input_pipeline.edf_header import EdfError, EdfSignal, read_header
+from sleepfm_jax.input_pipeline.edf_fields import EdfError
+from sleepfm_jax.input_pipeline.edf_header import EdfSignal, read_header
 
 __all__ = ["EdfRecording", "EdfSignal", "open_recording"]
 

@@ -8,10 +8,11 @@ impossible date costs nothing and nothing personal can leave.
 """
 
 import dataclasses
-import math
 import os
-import re
 from typing import BinaryIO
+
+from sleepfm_jax.input_pipeline import edf_fields
+from sleepfm_jax.input_pipeline.edf_fields import EdfError
 
 FIXED_BYTES = 256  # the header's first part, and each signal's share of the second
 FIELDS = {  # of each signal, in the file's order: all labels, then all transducers, …
@@ -37,14 +38,6 @@ FOREIGN = {  # what other files begin with, and what to do with them
 LONGEST_RECORD = 86_400.0  # seconds
 LONGEST_RECORDING = 31 * 86_400.0  # seconds
 HIGHEST_RATE = 1e6  # Hz
-LARGEST_LIMIT = 1e30  # physical units; float32 ends at 3e38
-
-_INTEGER = re.compile(r"[+-]?[0-9]+(\.0*)?")
-_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
-
-class EdfError(Exception):
-    """What is wrong with a file and what to do, in words that follow the file's name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,8 +122,8 @@ def read_header(file: BinaryIO) -> Header:
     stem, sample_bytes = _family(fixed)
     if len(fixed) < FIXED_BYTES:
         raise EdfError("ends within its header: copy or export it again")
-    count = _integer(fixed[252:256], "number of signals", least=1)
-    if _integer(fixed[184:192], "header length") != FIXED_BYTES * (1 + count):
+    count = edf_fields.integer(fixed[252:256], "number of signals", least=1)
+    if edf_fields.integer(fixed[184:192], "header length") != FIXED_BYTES * (1 + count):
         raise EdfError(
             f"has a damaged header (its length does not fit {count} signals): export it again"
         )
@@ -139,15 +132,15 @@ def read_header(file: BinaryIO) -> Header:
         raise EdfError("ends within its header: copy or export it again")
 
     columns = _columns(described, count)
-    labels = [_text(field) for field in columns["label"]]
+    labels = [edf_fields.text(field) for field in columns["label"]]
     widths = tuple(
-        _integer(field, f"samples per record of {label!r}")
+        edf_fields.integer(field, f"samples per record of {label!r}")
         for field, label in zip(columns["samples per record"], labels, strict=True)
     )
     header_bytes, record_bytes = FIXED_BYTES * (1 + count), sum(widths) * sample_bytes
     if record_bytes == 0:
         raise EdfError("describes only signals without samples: export it again")
-    declared = _integer(fixed[236:244], "number of records", least=-1)
+    declared = edf_fields.integer(fixed[236:244], "number of records", least=-1)
     records = _records(declared, size - header_bytes, record_bytes)
     ordinary = [
         i for i, label in enumerate(labels) if label not in ANNOTATION_LABELS and widths[i] > 0
@@ -222,7 +215,7 @@ def _records(declared: int, data_bytes: int, record_bytes: int) -> int:
 
 def _record_duration(field: bytes, records: int, widths: list[int]) -> float:
     """Seconds a record lasts, given how many samples each ordinary signal has in it."""
-    duration = _decimal(field, "duration of a record")
+    duration = edf_fields.decimal(field, "duration of a record")
     if duration < 0 or (duration == 0 and widths):
         raise EdfError(
             f"says that a record lasts {duration:g} s, so no rate is known: export it again"
@@ -244,45 +237,19 @@ def _signal(
     index: int, columns: dict[str, list[bytes]], label: str, rate: float, samples: int
 ) -> EdfSignal:
     def physical(name: str) -> float:
-        return _decimal(columns[name][index], f"{name} of {label!r}")
+        return edf_fields.decimal(columns[name][index], f"{name} of {label!r}")
 
     def digital(name: str) -> int:
-        return _integer(columns[name][index], f"{name} of {label!r}", least=None)
+        return edf_fields.integer(columns[name][index], f"{name} of {label!r}", least=None)
 
     return EdfSignal(
         index=index,
         label=label,
         rate=rate,
         samples=samples,
-        unit=_text(columns["unit"][index]),
+        unit=edf_fields.text(columns["unit"][index]),
         physical_min=physical("physical minimum"),
         physical_max=physical("physical maximum"),
         digital_min=digital("digital minimum"),
         digital_max=digital("digital maximum"),
     )
-
-
-def _text(field: bytes) -> str:
-    """A header's text: UTF-8 where it is, else Latin-1; up to a NUL; unprintable replaced."""
-    field = field.split(b"\0")[0].strip()
-    try:
-        text = field.decode("utf-8")
-    except UnicodeDecodeError:
-        text = field.decode("latin-1")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text).strip()
-
-
-def _integer(field: bytes, name: str, least: int | None = 0) -> int:
-    text = _text(field)
-    if not _INTEGER.fullmatch(text) or (least is not None and int(text.split(".")[0]) < least):
-        raise EdfError(f"has {text!r} as its {name}: export it again")
-    return int(text.split(".")[0])
-
-
-def _decimal(field: bytes, name: str) -> float:
-    text = _text(field).replace(",", ".")  # some exporters write the decimal mark of their country
-    if not _DECIMAL.fullmatch(text) or not math.isfinite(float(text)):
-        raise EdfError(f"has {text!r} as its {name}: export it again")
-    if abs(float(text)) > LARGEST_LIMIT:
-        raise EdfError(f"has {text!r} as its {name}, which cannot be: export it again")
-    return float(text)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from sleepfm_jax.input_pipeline.edf_header import EdfError
+from sleepfm_jax.input_pipeline.edf_fields import EdfError
+from sleepfm_jax.input_pipeline.edf_header import LONGEST_RECORDING
 
 # Writers round the times of records, commonly to a millisecond.
 WRITTEN_TO = 1e-3  # seconds
@@ -71,10 +72,14 @@ def stretches(times: np.ndarray, duration: float, highest_rate: float) -> tuple[
         highest_rate: Hz.
 
     Raises:
-        EdfError: a record begins before the one before it ends.
+        EdfError: a record begins before the one before it ends, or a month after the first.
     """
     tolerance = 0.5 / highest_rate + WRITTEN_TO
     times = times - times[0]
+    if times.max() > LONGEST_RECORDING:
+        raise EdfError(
+            f"has a data record {times.max():g} s after the first, which cannot be: export it again"
+        )
     found, first = [], 0
     for record in range(1, len(times)):
         expected = times[first] + (record - first) * duration
