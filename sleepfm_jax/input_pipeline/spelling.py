@@ -1,0 +1,58 @@
+"""How a label is spelled: one plain form of its text, whatever its case, accents and separators."""
+
+import re
+import unicodedata
+
+# Greek and Cyrillic letters that look like Latin ones, and letters that accents do not explain.
+_LOOKALIKES = str.maketrans(
+    dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧϹ", "ABEZHIKMNOPTXC", strict=True))
+    | dict(zip("АВЕКМНОРСТХ", "ABEKMHOPCTX", strict=True))
+    | dict(zip("øØłŁ", "oOlL", strict=True))
+    | {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae"}
+)
+
+# Separators become single spaces, then words that mean one thing together become one word.
+_JOINED = (
+    (re.compile(r"\$"), " unused "),  # Nihon Kohden's mark of an unused input: POL $A1
+    (re.compile(r"[^a-z0-9]+"), " "),
+    (re.compile(r"\b([hpr]) r\b"), r"\1r"),  # H.R., P-R, R-R
+    (re.compile(r"\ba f\b"), "airflow"),  # New A/F
+    (re.compile(r"\b(s[ap]?) [o0] ?2\b"), r"\1o2"),
+    (re.compile(r"\b(et|tc|pet|ptc|p) ?c ?[o0] ?2\b"), r"\1co2"),
+    (re.compile(r"\b(s[ap]?|p?etc|p?tcp?c?|c)02\b"), r"\1o2"),  # a zero for the letter O
+    (re.compile(r"\bend tidal\b"), "endtidal"),
+    (re.compile(r"\bresp(iratory)? rate\b"), "resprate"),
+    (re.compile(r"\be[ck]g rate\b"), "heartrate"),
+    (re.compile(r"\bcap (phase|a\d?)\b"), "cyclic"),
+    (re.compile(r"\bc (flow|press?)"), r"c\1"),  # of CPAP
+    (re.compile(r"\b0([12z])(?= ?[amcf][1-4z])"), r"o\1"),  # 01-A2
+)
+
+
+def repaired(label: str) -> str:
+    """The label as it was meant: UTF-8 read as Latin-1 is undone, however often it happened.
+
+    >>> repaired("ImpÃ©dance")
+    'Impédance'
+    """
+    for encoding in ("latin-1", "cp1252"):
+        try:
+            meant = label.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+        return label if meant == label else repaired(meant)
+    return label
+
+
+def words(label: str) -> list[str]:
+    """The label's words in lower-case ASCII letters and digits.
+
+    >>> words("EEG_C3-A2"), words("Körper  Lage"), words("H.R.")
+    (['eeg', 'c3', 'a2'], ['korper', 'lage'], ['hr'])
+    """
+    text = unicodedata.normalize("NFKC", repaired(label)).translate(_LOOKALIKES).casefold()
+    text = unicodedata.normalize("NFKD", text)
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    for pattern, joined in _JOINED:
+        text = pattern.sub(joined, text)
+    return text.split()
