@@ -1,0 +1,1 @@
+"""PyTorch checkpoints in and out: one table of names, a reference model, a parity report."""

@@ -1,0 +1,96 @@
+"""The base model between its two homes: a published checkpoint and a model folder."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from flax import nnx
+
+from conversion import table, weights
+from conversion.checkpoints import Checkpoint
+from conversion.reference import SetTransformer
+from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
+from sleepfm_jax.models.weights import shapes
+from sleepfm_jax.saved_model import SavedModel
+
+TEMPERATURE = "temperature"
+
+
+def import_checkpoint(
+    checkpoint: Checkpoint, config: FoundationConfig, provenance: dict[str, Any]
+) -> SavedModel:
+    """A published checkpoint as a model that can be saved and loaded here.
+
+    Sizes that the published config.json does not tell, the length of the positional table and the
+    width of the feed-forward, are read off the checkpoint.
+
+    Args:
+        checkpoint: what `checkpoints.read` returned.
+        config: the sizes that `checkpoints.read_config` returned.
+        provenance: where it comes from, kept with the model.
+
+    Raises:
+        InputError: entries unknown, missing or misshapen, all named.
+    """
+    config = _complete(config, checkpoint.state_dict)
+    arrays = weights.to_flax(checkpoint.state_dict, table.foundation(config), _shapes(config))
+    if checkpoint.temperature is not None:
+        arrays[TEMPERATURE] = checkpoint.temperature
+    return SavedModel(config, arrays, {**provenance, "training": checkpoint.training})
+
+
+def export_checkpoint(model: SavedModel) -> Checkpoint:
+    """The inverse of `import_checkpoint`: every entry bit-equal, counters and table included."""
+    arrays = dict(model.weights)
+    temperature = arrays.pop(TEMPERATURE, None)
+    return Checkpoint(
+        weights.to_torch(arrays, table.foundation(model.config)),
+        temperature,
+        model.provenance.get("training", {}),
+    )
+
+
+def create_checkpoint(config: FoundationConfig, seed: int) -> Checkpoint:
+    """An untrained model in the published layout, with PyTorch's initial values from a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = reference_model(config)
+    state_dict = {key: value.numpy() for key, value in network.state_dict().items()}
+    return Checkpoint(state_dict, np.zeros((), np.float32), {"epoch": 0})
+
+
+def reference_model(config: FoundationConfig) -> SetTransformer:
+    """The reference module of a size."""
+    return SetTransformer(
+        embed_dim=config.embed_dim,
+        num_heads=config.num_heads,
+        num_layers=config.num_layers,
+        pooling_head=config.pooling_heads,
+        feed_forward=config.feed_forward,
+        dropout=config.dropout,
+        max_seq_length=config.max_patches,
+    )
+
+
+def load_reference(model: SavedModel) -> SetTransformer:
+    """The reference module with a model's weights, in evaluation mode."""
+    network = reference_model(model.config)
+    state_dict = export_checkpoint(model).state_dict
+    network.load_state_dict({key: torch.from_numpy(value) for key, value in state_dict.items()})
+    return network.eval()
+
+
+def _complete(config: FoundationConfig, state_dict: dict[str, np.ndarray]) -> FoundationConfig:
+    found = {}
+    positions = state_dict.get("positional_encoding.pe")
+    if positions is not None and positions.ndim == 3:
+        found["max_patches"] = positions.shape[1]
+    hidden = state_dict.get("temporal_pooling.transformer_layer.linear1.bias")
+    if hidden is not None and hidden.ndim == 1:
+        found["feed_forward"] = hidden.shape[0]
+    return dataclasses.replace(config, **found)
+
+
+def _shapes(config: FoundationConfig) -> dict[str, tuple[int, ...]]:
+    return shapes(lambda: SleepFM(config, rngs=nnx.Rngs(0)))
