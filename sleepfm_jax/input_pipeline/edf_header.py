@@ -35,7 +35,6 @@ FOREIGN = {  # what other files begin with, and what to do with them
     b"GDF": "is a GDF file: convert it to EDF first",
 }
 # Beyond these a header's number is a damaged one, not a recording of sleep.
-LONGEST_RECORD = 86_400.0  # seconds
 LONGEST_RECORDING = 31 * 86_400.0  # seconds
 HIGHEST_RATE = 1e6  # Hz
 
@@ -220,7 +219,7 @@ def _record_duration(field: bytes, records: int, widths: list[int]) -> float:
         raise EdfError(
             f"says that a record lasts {duration:g} s, so no rate is known: export it again"
         )
-    if duration > LONGEST_RECORD or records * duration > LONGEST_RECORDING:
+    if records * duration > LONGEST_RECORDING:
         raise EdfError(
             f"says that each of its {records} records lasts {duration:g} s, which cannot be: "
             "export it again"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import edfio
 import mne
 import numpy as np
 import pytest
@@ -65,11 +66,47 @@ def test_one_list_may_hold_several_texts_in_latin1() -> None:
     assert edf_timing.events([channel], 5.0) == [(1.5, 2.0, "Début"), (1.5, 2.0, "Fin")]
 
 
+def test_events_are_sorted_and_impossible_onsets_left_out() -> None:
+    endless = b"+" + b"9" * 400
+    channels = [b"+9\x14Late\x14\0" + endless + b"\x14Never\x14\0", b"+2\x14Early\x14\0"]
+    assert edf_timing.events(channels, 0.0) == [(2.0, 0.0, "Early"), (9.0, 0.0, "Late")]
+
+
+def test_list_that_fills_its_record_does_not_run_into_the_next(tmp_path: Path) -> None:
+    path = edf_files.write(tmp_path / "night.edf")
+    for record, last in ((4, "A"), (11, "B")):
+        start = 1024 + 248 * record + 220
+        edf_files.put(path, start, f"+{record}\x14\x14\0".encode().ljust(13, b"\0"))
+        edf_files.put(path, start + 13, f"+{record}.5\x14".encode().ljust(14, last.encode()))
+        edf_files.put(path, start + 27, b"\x14")
+    with edf.open_recording(path) as recording:
+        texts = [(onset, text) for onset, _, text in recording.annotations() if text[0] in "AB"]
+    assert [(onset, set(text)) for onset, text in texts[1:]] == [(4.5, {"A"}), (11.5, {"B"})]
+
+
+def test_bdf_plus_tells_its_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "night.bdf"
+    signal = edfio.BdfSignal(np.arange(40.0), 10, label="C3-M2", physical_range=(0, 100))
+    events = [edfio.EdfAnnotation(2.5, 1.0, "Arousal")]
+    edfio.Bdf([signal], data_record_duration=1, annotations=events).write(path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"+3\x14\x14", b"+9\x14\x14"))
+    edf_files.set_fixed(path, "reserved", "BDF+D")
+    with edf.open_recording(path) as recording:
+        assert recording.format == "BDF+D"
+        assert recording.segments == ((0.0, 3.0), (9.0, 10.0))
+        assert recording.annotations() == [(2.5, 1.0, "Arousal")]
+        np.testing.assert_allclose(
+            recording.read(recording.signals[0], 1), np.arange(30.0, 40.0), atol=1e-5
+        )
+
+
 def test_time_of_a_record() -> None:
+    endless = b"+" + b"9" * 400 + b"\x14\x14\0"
     times = edf_timing.record_times(
-        [b"+0.25\x14\x14\0", b"-3\x14\x14\0\0", b"+7\x14Arousal\x14\0", b"\0\0\0\0", b""]
+        [b"+0.25\x14\x14\0", b"-3\x14\x14\0\0", b"+7\x14Arousal\x14\0", b"\0\0\0\0", b"", endless]
     )
-    np.testing.assert_array_equal(times, [0.25, -3.0, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(times, [0.25, -3.0, np.nan, np.nan, np.nan, np.nan])
 
 
 def test_slow_drift_opens_a_gap_once_it_reaches_half_a_sample() -> None:
