@@ -7,6 +7,7 @@ and checked on load, because a flipped bit in a checkpoint restores without a wo
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class SavedModel:
         return digest.hexdigest()
 
 
-def save(path: str | Path, model: SavedModel) -> None:
+def save(path: str | os.PathLike[str], model: SavedModel) -> None:
     """Writes a model folder; it appears complete or not at all.
 
     Args:
@@ -80,7 +81,7 @@ def save(path: str | Path, model: SavedModel) -> None:
         ) from error
 
 
-def load(path: str | Path) -> SavedModel:
+def load(path: str | os.PathLike[str]) -> SavedModel:
     """Reads a model folder and checks every value against its content hash.
 
     Raises:

@@ -147,7 +147,7 @@ class SelfAttention(nnx.Module):
         Args:
             tokens: (N, S, E).
             mask: (N, 1, S) or (N, S, S), True where the query (second axis) may see the key (last
-                axis); every query needs at least one key.
+                axis). A query always sees itself, so that none is left without a key.
 
         Returns:
             (N, S, E).
@@ -156,7 +156,8 @@ class SelfAttention(nnx.Module):
         scale = 1.0 / math.sqrt(query.shape[-1])
         logits = jnp.matmul(query, key.swapaxes(-1, -2), precision=self.precision) * scale
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))  # (N, H, S, S)
-        logits = jnp.where(mask[:, None], logits, -jnp.inf)
+        visible = mask | jnp.eye(mask.shape[-1], dtype=bool)
+        logits = jnp.where(visible[:, None], logits, -jnp.inf)
         weights = self.dropout(jax.nn.softmax(logits, axis=-1).astype(value.dtype))
         mixed = jnp.matmul(weights, value, precision=self.precision)  # (N, H, S, D)
         return self.out(mixed.swapaxes(1, 2))  # (N, S, E)

@@ -50,8 +50,7 @@ class AttentionPooling(nnx.Module):
         """
         member = member.astype(tokens.dtype)
         same = jnp.einsum("ncg,nkg->nck", member, member) > 0  # (N, C, C)
-        mask = same | jnp.eye(tokens.shape[1], dtype=bool)  # an empty token sees itself: no NaN
-        hidden = self.layer(tokens, mask)  # (N, C, E)
+        hidden = self.layer(tokens, same)  # (N, C, E)
         count = member.sum(axis=1)  # (N, G)
         if skip_single:
             alone = jnp.einsum("ncg,ng->nc", member, (count == 1).astype(member.dtype)) > 0

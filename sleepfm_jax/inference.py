@@ -1,0 +1,169 @@
+"""A loaded model, one night at a time: what notebooks use, and the jobs beneath their loops."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from sleepfm_jax import saved_model
+from sleepfm_jax.input_pipeline import nights
+from sleepfm_jax.input_pipeline.convert import Source
+from sleepfm_jax.input_pipeline.embeddings import NightEmbeddings
+from sleepfm_jax.input_pipeline.modality import Modality
+from sleepfm_jax.input_pipeline.montage import Montage
+from sleepfm_jax.input_pipeline.nights import Night
+from sleepfm_jax.input_pipeline.recordings import Recording
+from sleepfm_jax.models.foundation import Embeddings
+from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.models.tokenizer import PATCH
+from sleepfm_jax.saved_model import SavedModel
+from sleepfm_jax.version import __version__
+
+WINDOW = 60  # patches: 5 minutes
+SLOT_STEP = 4  # channel slots are padded to a multiple, so that few shapes are ever compiled
+
+
+def load(path: str | os.PathLike[str], dtype: str = "float32") -> "Model":
+    """Loads a model folder.
+
+    >>> import sleepfm_jax
+    >>> model = sleepfm_jax.load("MODEL")  # doctest: +SKIP
+    >>> night = model.embed("night.edf")  # doctest: +SKIP
+    >>> night.sequence["BAS"].shape, night.sequence_times[:3]  # doctest: +SKIP
+    ((5760, 128), array([ 0.,  5., 10.]))
+    >>> night.pooled["RESP"].shape  # doctest: +SKIP
+    (96, 128)
+
+    Args:
+        path: a folder that `python -m conversion import` wrote.
+        dtype: in which the network computes: "float32", or "bfloat16" for accelerators.
+
+    Raises:
+        InputError: the folder is no model or is damaged.
+        ValueError: `dtype` is none of the two.
+    """
+    if dtype not in ("float32", "bfloat16"):
+        raise ValueError(f"dtype is {dtype!r}; choose float32 or bfloat16")
+    return Model(saved_model.load(path), Numerics(dtype=dtype), Path(path).name)
+
+
+class Model:
+    """A network with its weights, compiled once for each number of channel slots.
+
+    Args:
+        saved: configuration and weights.
+        numerics: types and precision; float32 if None.
+        name: kept with what the model makes.
+    """
+
+    def __init__(
+        self, saved: SavedModel, numerics: Numerics | None = None, name: str = "model"
+    ) -> None:
+        numerics = numerics or Numerics()
+        graph, self._weights = nnx.split(saved_model.build(saved, numerics))
+        self.config = saved.config
+        self.provenance = {
+            "model": name,
+            "model_sha256": saved.content_hash,
+            "dtype": numerics.dtype,
+            "embedded_by": f"sleepfm-jax {__version__}",
+        }
+        # One window a call is fastest on CPU, where calls overlap and a window fits the cache.
+        self._batch = 1 if jax.default_backend() == "cpu" else 16
+
+        @jax.jit
+        def embed_windows(
+            weights: nnx.State, signals: jax.Array, modality: jax.Array, patches: jax.Array
+        ) -> Embeddings:
+            return nnx.merge(graph, weights)(signals.astype(jnp.float32), modality, patches)
+
+        self._embed_windows = embed_windows
+
+    def embed(
+        self,
+        source: "Source | Recording | Night",
+        montage: Montage | None = None,
+        threads: int | None = None,
+    ) -> NightEmbeddings:
+        """Embeds a night; the numbers are those of `sleepfm-jax embed`.
+
+        >>> night = model.embed("night.edf")  # doctest: +SKIP
+        >>> night.pooled["EKG"].shape, list(night.labels["EKG"])  # doctest: +SKIP
+        ((96, 128), ['ECG II'])
+
+        Args:
+            source: path to EDF, BDF or a preprocessed HDF5; an `mne.io.Raw`; a recording from
+                `recordings.open_recording`; or a night from `nights.load`.
+            montage: which channels to use; None: the default rules (docs/channels.md).
+            threads: that convert an EDF's channels; None: one a core.
+
+        Returns:
+            pooled (W, E) and sequence (S, E) by modality, with times in seconds. The last window
+            may be partial; a rest of less than one patch (5 s) at the end has no row.
+
+        Raises:
+            InputError: the source cannot be read, has none of the four modalities, or is shorter
+                than one patch.
+        """
+        if not isinstance(source, Night):
+            source = nights.load(source, montage, threads or os.cpu_count() or 1)
+        parts = [
+            jax.tree.map(np.asarray, part)
+            for part in self._dispatch(source.signals, source.modality)
+        ]
+        S = source.signals.shape[1] // PATCH
+        windows = -(-S // WINDOW)
+        pooled = np.concatenate([part.pooled for part in parts])[:windows]  # (W, M, E)
+        sequence = np.concatenate([part.sequence for part in parts])  # (≥ W, M, 60, E)
+        rows = sequence.swapaxes(0, 1).reshape(len(Modality), -1, sequence.shape[-1])[:, :S]
+        present = [modality for modality in Modality if modality in source.modality]
+        return NightEmbeddings(
+            name=source.name,
+            pooled={m.name: np.ascontiguousarray(pooled[:, m]) for m in present},
+            sequence={m.name: np.ascontiguousarray(rows[m]) for m in present},
+            labels={
+                m.name: tuple(np.array(source.labels)[source.modality == m].tolist())
+                for m in present
+            },
+            left_out=source.left_out,
+            provenance={**source.provenance, **self.provenance},
+        )
+
+    def _dispatch(self, signals: np.ndarray, modality: np.ndarray) -> list[Embeddings]:
+        """Sends every batch of windows on its way; calls return before they are computed."""
+        return [
+            self._embed_windows(self._weights, *batch)
+            for batch in _batches(signals, modality, self._batch)
+        ]
+
+
+def _batches(
+    signals: np.ndarray, modality: np.ndarray, size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """A night in batches of one shape.
+
+    Args:
+        signals: (C, N) float16, 128 Hz.
+        modality: (C,) int8.
+        size: B, windows a batch.
+
+    Yields:
+        signals (B, slots, 60·640), modality (B, slots), patches (B,); zeros, −1 and 0 where the
+        night has no more.
+    """
+    C, samples = signals.shape
+    S = samples // PATCH
+    slots = -(-C // SLOT_STEP) * SLOT_STEP
+    tags = np.full((size, slots), -1, np.int8)
+    tags[:, :C] = modality
+    for first in range(0, S, size * WINDOW):
+        batch = np.zeros((size, slots, WINDOW * PATCH), signals.dtype)
+        patches = np.clip(S - first - np.arange(size) * WINDOW, 0, WINDOW).astype(np.int32)  # (B,)
+        for row, count in enumerate(patches):
+            start = (first + row * WINDOW) * PATCH
+            batch[row, :C, : count * PATCH] = signals[:, start : start + count * PATCH]
+        yield batch, tags, patches
