@@ -68,13 +68,31 @@ def test_gaps(edge: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["gaps_seconds"] == [[1, 2], [3, 4], [10, 12], [13, 15], [16, 19]]
     _, out, _ = run(capsys, edge / "edfPlusD.edf")
     assert "EDF+D, 20 s, 5 gaps of 9 s in all (0:00:01 to 0:00:02, " in out
+    assert inspect._gaps(((61.0, 62.5),)) == (
+        "1 gap of 1.5 s in all (0:01:01 to 0:01:02.5 after the start)"
+    )
+    many = tuple((float(i), i + 0.5) for i in range(1, 8))
+    assert inspect._gaps(many).endswith("0:00:05 to 0:00:05.5, … after the start)")
 
 
-@pytest.mark.parametrize("montage", [[], ["--channel", "SAO2=none", "--channel", "POS=RESP"]])
+@pytest.mark.parametrize(
+    "montage",
+    [
+        [],
+        ["--channel", "SAO2=none", "--channel", "POS=RESP"],
+        ["--channel-groups", "groups.json"],
+    ],
+)
 def test_used_is_what_a_night_consists_of(
-    psg: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], montage: list[str]
+    psg: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    montage: list[str],
 ) -> None:
     """Of an EDF, of the same night preprocessed, and of bare datasets under its labels."""
+    monkeypatch.chdir(tmp_path)
+    Path("groups.json").write_text('{"BAS": ["C3-A1", "EOG1-A1"], "EMG": ["EMG1"]}')
     source = psg / "dreams_excerpt3" / "excerpt3.edf"
     preprocessed, bare = tmp_path / "night.hdf5", tmp_path / "bare.h5"
     with nights.convert(source) as night:
