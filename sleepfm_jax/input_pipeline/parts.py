@@ -1,8 +1,8 @@
 """The parts of a label: known words, electrodes, sides and numbers, also when run together."""
 
-import difflib
 import functools
-import re
+import string
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sleepfm_jax.input_pipeline.electrodes import ELECTRODE, REFERENCES, canonical
@@ -10,13 +10,16 @@ from sleepfm_jax.input_pipeline.spelling import words
 from sleepfm_jax.input_pipeline.vocabulary import MEANINGS, NEUTRAL, SIDE_OF
 
 _RANK = {word: rank for rank, meaning in reversed([*enumerate(MEANINGS)]) for word in meaning.words}
-_LONG_WORDS = tuple(sorted(word for word in _RANK if len(word) >= 5))
-_GLUE = frozenset("lrcdgxpna12i") | {"dc", "ac", "cs", "re", "li"}
+_LONG_WORDS = tuple(word for word in _RANK if len(word) >= 5)
+# Short texts that may stand at a word's beginning or end: sides, leads, couplings (`NasalDC`).
+_LEADING = frozenset({"l", "r", "c", "lt", "rt"})
+_SHORT = "l r c d g a b p x i ii iii li re sx dx la ra ll rl dc ac hr pr v1 v2 v3 v4 v5 v6"
+_TRAILING = frozenset(_SHORT.split())
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a label; at most one of the first three is set, none where it is unknown.
+    """One part of a label; unknown if it has no rank, is no electrode and not neutral.
 
     Args:
         text: as it stands in the plain label.
@@ -39,8 +42,8 @@ class Part:
 def parts(label: str) -> list[Part]:
     """The parts of a label from left to right.
 
-    >>> [part.text for part in parts("EEG_C3M2")]
-    ['eeg', 'c3', 'm2']
+    >>> [part.text for part in parts("EEG_C3M2")], [part.text for part in parts("LLegEMG2")]
+    (['eeg', 'c3', 'm2'], ['l', 'leg', 'emg', '2'])
     """
     return [part for word in words(label) for part in _parts_of_word(word)]
 
@@ -50,7 +53,16 @@ def _parts_of_word(word: str) -> tuple[Part, ...]:
     whole = _known(word)
     if whole:
         return (whole,)
-    return _segmented(word) or _completed(word) or _led_by_known(word) or (Part(word),)
+    numbered, number = _known(word.rstrip(string.digits)), word.lstrip(string.ascii_lowercase)
+    if numbered and number.isdigit():
+        return (numbered, Part(number, neutral=True))
+    run_together = _segmented(word, _joinable)
+    if run_together:
+        return run_together
+    mended = _mended(word)
+    if mended:
+        return (mended,)
+    return _segmented(word, _joinable_or_mended) or _led_by_known(word)
 
 
 def _known(text: str) -> Part | None:
@@ -63,55 +75,86 @@ def _known(text: str) -> Part | None:
     return None
 
 
-def _segmented(word: str) -> tuple[Part, ...] | None:
-    """The fewest known parts that make up the whole word: `llegemg` is l, leg, emg."""
+def _segmented(
+    word: str, read: Callable[[str, tuple[Part, ...]], Part | None]
+) -> tuple[Part, ...] | None:
+    """The fewest parts that make up the whole word."""
     best: list[tuple[Part, ...] | None] = [()] + [None] * len(word)
     for end in range(1, len(word) + 1):
         for start in range(end):
             before = best[start]
             if before is None:
                 continue
-            part = _joinable(word[start:end], before)
-            if part and (best[end] is None or _cost((*before, part)) < _cost(best[end] or ())):
-                best[end] = (*before, part)
-    found = best[-1]
-    if found and any(part.rank is not None or part.electrode for part in found):
-        return found
-    return None
-
-
-def _joinable(text: str, before: tuple[Part, ...]) -> Part | None:
-    """The part that `text` is inside a longer word, where short words mean little."""
-    if text.isdigit():  # "c34" is no C3
-        after_electrode = bool(before) and before[-1].electrode is not None
-        after_digit = bool(before) and before[-1].text.isdigit()
-        return None if after_electrode or after_digit else Part(text, neutral=True)
-    part = _known(text)
-    if part and part.electrode is None and len(text) < 3 and text not in _GLUE:
-        return part if before and re.fullmatch("hr|pr|ii|v[1-6]", text) else None
-    return part or (Part(text, neutral=True) if text in _GLUE else None)
+            part = read(word[start:end], before)
+            if part is None:
+                continue
+            found, kept = (*before, part), best[end]
+            if kept is None or _cost(found) < _cost(kept):
+                best[end] = found
+    return best[-1]
 
 
 def _cost(found: tuple[Part, ...]) -> float:
     return sum(1.5 if part.neutral and part.text.isalpha() else 1.0 for part in found)
 
 
-def _completed(word: str) -> tuple[Part, ...] | None:
-    """A word cut short by the 16 letters of an EDF label, or misspelled by one letter or two."""
+def _joinable(text: str, before: tuple[Part, ...]) -> Part | None:
+    """The part that `text` is inside a longer word, where short texts mean little."""
+    last = before[-1] if before else None
+    if text.isdigit():  # no numbers behind an electrode: "c34" is no C3
+        allowed = last is None or not (last.electrode or last.text.isdigit())
+        return Part(text, neutral=True) if allowed else None
+    part = _known(text)
+    if part and (part.electrode or len(text) > 2):
+        return part
+    if text in (_LEADING if last is None else _TRAILING):
+        follows_short = last is not None and last.text.isalpha() and len(last.text) < 3
+        return None if follows_short else part or Part(text, neutral=True)
+    return None
+
+
+def _joinable_or_mended(text: str, before: tuple[Part, ...]) -> Part | None:
+    return _mended(text) or (_joinable(text, before) if len(text) > 2 else None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _mended(word: str) -> Part | None:
+    """A word cut short by the 16 letters of an EDF label, or with one letter wrong."""
     if not word.isalpha() or len(word) < 4:
         return None
-    longer = {_RANK[known] for known in _LONG_WORDS if known.startswith(word)}
+    least = 3 * len(word) // 2 if len(word) < 5 else None  # four letters must be most of the word
+    longer = {
+        _RANK[known]
+        for known in _LONG_WORDS
+        if known.startswith(word) and (least is None or len(known) <= least)
+    }
     if longer and len({MEANINGS[rank].modality for rank in longer}) == 1:
-        return (Part(word, rank=min(longer)),)
+        return Part(word, rank=min(longer))
+    near = {_RANK[text] for text in _one_letter_off(word) if len(text) > 4 and text in _RANK}
+    return Part(word, rank=min(near)) if near else None
+
+
+def _one_letter_off(word: str) -> set[str]:
+    """Spellings with two letters exchanged or, in longer words, one more, less or other."""
+    if len(word) < 5:
+        return set()
+    cuts = [(word[:i], word[i:]) for i in range(1, len(word) + 1)]  # the first letter is trusted
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1}
     if len(word) < 6:
-        return None
-    near = difflib.get_close_matches(word, _LONG_WORDS, n=1, cutoff=0.86)
-    return (Part(word, rank=_RANK[near[0]]),) if near else None
+        return swapped
+    letters = string.ascii_lowercase
+    return (
+        swapped
+        | {a + b[1:] for a, b in cuts if b}
+        | {a + letter + b[1:] for a, b in cuts if b for letter in letters}
+        | {a + letter + b for a, b in cuts for letter in letters}
+    )
 
 
-def _led_by_known(word: str) -> tuple[Part, ...] | None:
-    """A known word of four letters or more with something unknown behind it: `snoreb2x`."""
+def _led_by_known(word: str) -> tuple[Part, ...]:
+    """A known word with something unknown behind it: `sao2nellcor`, `position2d`."""
     for length in range(len(word) - 1, 3, -1):
-        if word[:length] in _RANK and re.fullmatch("[a-z]+", word[:length]):
-            return (Part(word[:length], rank=_RANK[word[:length]]), Part(word[length:]))
-    return None
+        start = word[:length]
+        if start in _RANK and (length > 4 or not start.isalpha()):
+            return (Part(start, rank=_RANK[start]), Part(word[length:]))
+    return (Part(word),)

@@ -4,85 +4,95 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sleepfm_jax.input_pipeline.channels import Channel, Modality
-from sleepfm_jax.input_pipeline.electrodes import MASTOIDS
+from sleepfm_jax.input_pipeline.electrodes import EYES, MASTOIDS
 
-# AASM manual: F4-M1, C4-M1, O2-M1, their backups on the left, then the eyes; then what is common.
-_BRAIN = (
-    *("F4", "C4", "O2", "F3", "C3", "O1", "E1", "E2", "HEOG", "EOG", "VEOG"),
-    None,  # "EEG", without a site
-    *("Cz", "Fz", "Fpz", "Pz", "Oz", "Fp1", "Fp2", "P3", "P4", "F7", "F8"),
-    *("T3", "T4", "T7", "T8", "T5", "T6", "P7", "P8"),
-)
-_BREATH = (
-    *("nasal pressure", "thermal airflow", "thorax", "abdomen", "oxygen saturation", "airflow"),
-    *("sum of both efforts", "heart rate", "plethysmogram", "snoring", "breathing"),
-    *("flow of the PAP device", "oral airflow", "carbon dioxide", "oesophageal pressure"),
-    "respiratory rate",
-)
-_HEART = ("II", None, "I", "III", "AVF", "AVL", "AVR", "V1", "V2", "V3", "V4", "V5", "V6")
-_MUSCLE = ("chin", None, "left leg", "right leg", "leg", "left arm", "right arm", "arm")
-_SITES = {
-    Modality.BAS: _BRAIN,
-    Modality.RESP: _BREATH,
-    Modality.EKG: _HEART,
-    Modality.EMG: _MUSCLE,
+_ORDER: dict[Modality, tuple[str | None, ...]] = {
+    # AASM manual: the right side is recommended, the left is its backup, then the eyes.
+    Modality.BAS: (
+        *("F4", "C4", "O2", "F3", "C3", "O1", "E1", "E2", "HEOG", "EOG", "VEOG", None),
+        *("Cz", "Fz", "Fpz", "Pz", "Oz", "Fp1", "Fp2", "P3", "P4", "F7", "F8"),
+        *("T3", "T4", "T7", "T8", "T5", "T6", "P7", "P8"),
+    ),
+    Modality.RESP: (
+        *("nasal pressure", "thermal airflow", "airflow", "flow of the PAP device", "thorax"),
+        *("abdomen", "oxygen saturation", "sum of both efforts", "heart rate", "plethysmogram"),
+        *("snoring", "breathing", "oral airflow", "carbon dioxide", "oesophageal pressure"),
+    ),
+    Modality.EKG: ("II", None, "ECG1", "I", "LA", "RA", "LL", "III", "V5", "V2", "ECG2"),
+    Modality.EMG: ("chin", None, "leg", "ribs", "diaphragm", "face and neck", "arm"),
 }
-_ODD, _EVEN = frozenset({"M1", "A1"}), frozenset({"M2", "A2"})
 
 
-def urgency(modality: Modality, channels: Sequence[Channel]) -> list[tuple]:
-    """Sort keys of the channels of one modality: the smaller the earlier.
+def urgency(modality: Modality, channels: Sequence[Channel]) -> list[tuple[int, int]]:
+    """Sort keys of the channels of one modality: the smaller, the earlier it is used.
 
-    The first channel of every site comes before the second of any, except in the EEG, where
-    derivations against the mastoids come first, then those between two sites, then the mastoids.
+    Args:
+        modality: what all the channels are used as.
+        channels: in any order; equal keys are told apart by the caller.
     """
-    order = {site: place for place, site in enumerate(_SITES[modality])}
-    place = [order.get(channel.site, len(order)) for channel in channels]
-    if modality is Modality.BAS:
-        kinds = [_kind(channel) for channel in channels]
-        return [(k, p, _version(c)) for k, p, c in zip(kinds, place, channels, strict=True)]
-    turn = _turns(channels)
-    return list(zip(turn, place, strict=True))
+    sites = _ORDER[modality]
+    order = {site: position for position, site in enumerate(sites)}
+    rounds = (
+        [_brain_round(channel) for channel in channels]
+        if modality is Modality.BAS
+        else _rounds(channels)
+    )
+    return [
+        (turn, order.get(_kind_of_site(channel), len(sites)))
+        for turn, channel in zip(rounds, channels, strict=True)
+    ]
 
 
-def _turns(channels: Sequence[Channel]) -> list[int]:
-    """For each channel, how many of the same site come before it by label."""
-    seen: Counter[str | None] = Counter()
-    turn = [0] * len(channels)
-    for index in sorted(range(len(channels)), key=lambda i: (channels[i].label.casefold(), i)):
-        turn[index] = seen[channels[index].site]
-        seen[channels[index].site] += 1
-    return turn
+def _rounds(channels: Sequence[Channel]) -> list[int]:
+    """For each channel, how many of its site come before it: every site has its turn."""
+    before: Counter[str | None] = Counter()
+    rounds = [0] * len(channels)
+    for index in sorted(range(len(channels)), key=lambda i: (channels[i].label, i)):
+        site = channels[index].site
+        site = "chin" if site and site.endswith("chin") else site
+        rounds[index] = before[site]
+        before[site] += 1
+    return rounds
 
 
-def _kind(channel: Channel) -> int:
-    if channel.site in MASTOIDS or channel.site == "mastoid":
+def _kind_of_site(channel: Channel) -> str | None:
+    """The site without its side: the left and the right leg matter alike."""
+    site = channel.site
+    if channel.modality is not Modality.EMG or site is None:
+        return site
+    return site.removeprefix("left").removeprefix("right").strip() or None
+
+
+def _brain_round(channel: Channel) -> int:
+    """Derivations against the mastoids first, then those between two sites, mastoids last."""
+    if _is_mastoid(channel):
         return 2
-    return int(_bipolar(channel) and channel.site not in ("E1", "E2"))
+    return int(_is_bipolar(channel) and channel.site not in EYES)
 
 
-def _bipolar(channel: Channel) -> bool:
+def _is_mastoid(channel: Channel) -> bool:
+    return channel.site in MASTOIDS or channel.site == "mastoid"
+
+
+def _is_bipolar(channel: Channel) -> bool:
     """Recorded between two active sites, like Fpz-Cz: a signal of its own, no version of Fpz."""
-    return channel.reference is not None and _version(channel) == 4
+    return _version(channel) == 4
 
 
 def _version(channel: Channel) -> int:
-    """How good a version of its site a channel is: 0 against the other side's mastoid."""
-    reference = set((channel.reference or "").split("+"))
-    if reference <= MASTOIDS:
-        return 0 if _contralateral(channel.site or "", reference) else 1
-    if channel.reference in ("linked ears", "mastoids", "average"):
+    """How good a version of its site a channel is: 0 against the mastoid of the other side."""
+    references = set(channel.reference.split("+")) if channel.reference else set()
+    if references and references <= MASTOIDS:
+        return 0 if references <= _far_mastoid(channel.site or "") else 1
+    if channel.reference in ("linked ears", "linked mastoids", "mastoids", "average"):
         return 2
-    if channel.reference in (None, "Ref", "x", "G2"):
-        return 3
-    return 4
+    return 3 if channel.reference in (None, "Ref", "x", "G2") else 4
 
 
-def _contralateral(site: str, reference: set[str]) -> bool:
-    if site in ("E1", "E2"):
-        return reference <= _EVEN
-    left = site[-1:] in "13579" or site.endswith("z")
-    return reference <= (_EVEN if left else _ODD)
+def _far_mastoid(site: str) -> set[str]:
+    """The mastoid that the AASM manual refers a site to; both eyes are referred to the right."""
+    right = site[-1:] in set("2468") and site not in EYES
+    return {"M1", "A1"} if right else {"M2", "A2"}
 
 
 def superseded(channels: Sequence[Channel]) -> dict[int, str]:
@@ -92,39 +102,51 @@ def superseded(channels: Sequence[Channel]) -> dict[int, str]:
         By place in `channels`, the reason in words, naming the better one.
     """
     reasons: dict[int, str] = {}
-    best: dict[tuple, int] = {}
-    order = sorted(range(len(channels)), key=lambda i: (_rank(channels[i]), i))
+    best: dict[tuple[str | None, ...], Channel] = {}
+    order = sorted(
+        range(len(channels)),
+        key=lambda i: (_version(channels[i]), channels[i].label, i),
+    )
     for index in order:
-        channel = channels[index]
-        same = _same_signal(channel)
-        if same is None:
-            continue
-        first = best.setdefault(same, index)
-        if first != index:
-            reasons[index] = (
-                f"another version of the same signal, “{channels[first].label}”, is used"
-            )
-    return reasons | _needless_mastoids(channels)
+        signal = _same_signal(channels[index])
+        better = best.setdefault(signal, channels[index]) if signal else channels[index]
+        if better is not channels[index]:
+            reasons[index] = f"another version of the same signal, “{better.label}”, is used"
+    return reasons | _contained_electrodes(channels)
 
 
-def _rank(channel: Channel) -> tuple:
-    return (_version(channel), channel.label.casefold())
-
-
-def _same_signal(channel: Channel) -> tuple | None:
-    """What channels must share to be versions of one signal; None if nothing tells."""
+def _same_signal(channel: Channel) -> tuple[str | None, ...] | None:
+    """What versions of one EEG or EOG signal share; None where the label does not tell."""
     if channel.modality is not Modality.BAS or channel.site in (None, "EOG"):
         return None
-    return (channel.site, channel.reference if _bipolar(channel) else None)
+    return (channel.site, channel.reference if _is_bipolar(channel) else None)
 
 
-def _needless_mastoids(channels: Sequence[Channel]) -> dict[int, str]:
-    """Mastoids recorded by themselves, where derivations already contain them."""
-    derived = next((c.label for c in channels if c.site not in MASTOIDS and _version(c) <= 1), None)
-    if derived is None:
-        return {}
+def _contained_electrodes(channels: Sequence[Channel]) -> dict[int, str]:
+    """Single electrodes beside derivations of them: M1 and C4-M1, Chin1 and Chin1-Chin2."""
+    derived: dict[str, str] = {}
+    for channel in sorted(channels, key=lambda c: c.label):
+        pole = _pole(channel)
+        if pole and not _is_single(channel):
+            derived.setdefault(pole, channel.label)
     return {
-        index: f"a reference electrode that derivations such as “{derived}” already contain"
+        index: f"a single electrode, already contained in derivations such as “{derived[pole]}”"
         for index, channel in enumerate(channels)
-        if channel.modality is Modality.BAS and _kind(channel) == 2
+        if (pole := _pole(channel)) in derived and pole and _is_single(channel)
     }
+
+
+def _pole(channel: Channel) -> str | None:
+    """What single electrodes and their derivations have in common, if anything."""
+    match channel.modality:
+        case Modality.BAS if _is_mastoid(channel) or _version(channel) < 2:
+            return "mastoid"
+        case Modality.EMG:
+            return "chin" if (channel.site or "").endswith("chin") else channel.site or "EMG"
+        case Modality.EKG if channel.reference or (channel.site or "").startswith("ECG"):
+            return "ECG"
+    return None
+
+
+def _is_single(channel: Channel) -> bool:
+    return _is_mastoid(channel) or channel.reference in (None, "Ref", "x", "G2")

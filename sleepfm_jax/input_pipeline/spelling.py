@@ -6,7 +6,7 @@ import unicodedata
 # Greek and Cyrillic letters that look like Latin ones, and letters that accents do not explain.
 _LOOKALIKES = str.maketrans(
     dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧϹ", "ABEZHIKMNOPTXC", strict=True))
-    | dict(zip("АВЕКМНОРСТХ", "ABEKMHOPCTX", strict=True))
+    | dict(zip("АВЕКМНОРСТХЭГ", "ABEKMHOPCTXEG", strict=True))
     | dict(zip("øØłŁ", "oOlL", strict=True))
     | {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae"}
 )
@@ -19,10 +19,12 @@ _JOINED = (
     (re.compile(r"\ba f\b"), "airflow"),  # New A/F
     (re.compile(r"\b(s[ap]?) [o0] ?2\b"), r"\1o2"),
     (re.compile(r"\b(et|tc|pet|ptc|p) ?c ?[o0] ?2\b"), r"\1co2"),
-    (re.compile(r"\b(s[ap]?|p?etc|p?tcp?c?|c)02\b"), r"\1o2"),  # a zero for the letter O
+    (re.compile(r"\b(s[ap]?|p?etc|p?tcp?c?|c)02(?!\d)"), r"\1o2"),  # a zero for the letter O
     (re.compile(r"\bend tidal\b"), "endtidal"),
     (re.compile(r"\bresp(iratory)? rate\b"), "resprate"),
     (re.compile(r"\be[ck]g rate\b"), "heartrate"),
+    (re.compile(r"\bphase angle\b"), "phase"),
+    (re.compile(r"\bext in(put)?\b"), "input"),
     (re.compile(r"\bcap (phase|a\d?)\b"), "cyclic"),
     (re.compile(r"\bc (flow|press?)"), r"c\1"),  # of CPAP
     (re.compile(r"\b0([12z])(?= ?[amcf][1-4z])"), r"o\1"),  # 01-A2
