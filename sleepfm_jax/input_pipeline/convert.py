@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sleepfm_jax.errors import InputError
@@ -183,6 +184,11 @@ def _provenance(recording: EdfRecording | RawRecording) -> dict[str, str | float
     if recording.path:
         entries["source"] = recording.path.name
     if recording.path and isinstance(recording, EdfRecording):  # a Raw may have been changed
-        with recording.path.open("rb") as file:
-            entries["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        entries["sha256"] = content_hash(recording.path)
     return entries
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,22 +1,26 @@
 """A channel at any rate to the model's: 128 Hz, z-scored, float16 (spec §4).
 
 The chain is the published one: up to the file's highest rate by FFT, low-pass forward and backward,
-linear interpolation, z-score. Each step works in place or in blocks, so that a night needs two
-buffers at the highest rate and no more.
+linear interpolation, z-score. All but the first runs block by block, so that of a night only one
+channel at the highest rate and one at the model's are held.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import scipy.fft
 import scipy.signal
+from numpy.lib.stride_tricks import sliding_window_view
 
 RATE = 128  # Hz, of every recording the model sees
 CUTOFF = 64.0  # Hz
-BLOCK = 1 << 16  # samples filtered or interpolated at a time; half a megabyte stays in cache
+
+BLOCK = 1 << 16  # samples at a time; half a megabyte stays in a core's cache
 COMBS = 8  # doubles in a cache line: interleaved combs are written a line at a time
+WINDOW = 4096  # samples filtered in one piece, at least
+TOGETHER = 16  # windows filtered at a time: one processor instruction works on several
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Stretch:
     Attributes:
         start: seconds from the recording's start to the first sample.
         stop: seconds from the recording's start to the end of the last sample.
-        samples: (samples,) float64 at the channel's own rate; `to_model_rate` may write into it.
+        samples: (samples,) float64 at the channel's own rate.
     """
 
     start: float
@@ -45,18 +49,16 @@ def to_model_rate(stretches: Iterable[Stretch], highest_rate: float, duration: f
     Returns:
         (floor(128 · duration),) float16; zero in gaps, and everywhere if the channel is constant.
     """
-    night = np.zeros(model_samples(duration))  # (N,)
-    parts = []
+    night = np.empty(model_samples(duration))  # (N,), written in the stretches only
     low, high = math.inf, -math.inf
+    places = []
     for stretch in stretches:
-        low = min(low, stretch.samples.min())
-        high = max(high, stretch.samples.max())
-        parts.append(_place(stretch, highest_rate, duration, night))
-    if low < high:
-        _standardise(parts)
-    else:
-        night[:] = 0.0
-    return night.astype(np.float16)
+        low, high = min(low, stretch.samples.min()), max(high, stretch.samples.max())
+        places.append(_place(stretch, highest_rate, duration, night))
+    result = np.zeros(len(night), np.float16)
+    if low != high:
+        _standardise(night, places, result)
+    return result
 
 
 def model_samples(duration: float) -> int:
@@ -64,29 +66,28 @@ def model_samples(duration: float) -> int:
     return math.floor(duration * RATE + 1e-6)  # 1e-6: seconds come as quotients of counts
 
 
-def _place(stretch: Stretch, highest_rate: float, duration: float, night: np.ndarray) -> np.ndarray:
-    """Writes a stretch to its place in `night`; returns that part of `night`."""
+def _place(stretch: Stretch, highest_rate: float, duration: float, night: np.ndarray) -> slice:
+    """Writes a stretch to its place in `night`; returns the place."""
     count = round((stretch.stop - stretch.start) * highest_rate)
     samples = _upsample(stretch.samples, count)
-    if highest_rate > RATE:
-        _low_pass(samples, highest_rate)
+    blocks = _low_pass(samples, highest_rate) if highest_rate > RATE else _blocks(samples)
     step = duration / len(night)  # seconds; 1/128 unless the duration is broken
     first = math.ceil(stretch.start / step - 1e-6)
-    last = min(math.ceil(stretch.stop / step - 1e-6), len(night))
-    part = night[first:last]
-    _interpolate(samples, (first * step - stretch.start) * highest_rate, step * highest_rate, part)
-    return part
+    place = slice(first, min(math.ceil(stretch.stop / step - 1e-6), len(night)))
+    offset = max(0.0, first * step - stretch.start)
+    _interpolate(blocks, offset * highest_rate, step * highest_rate, night[place])
+    return place
 
 
-def _standardise(parts: list[np.ndarray]) -> None:
-    """Mean 0, population standard deviation 1, over all parts together, in place."""
-    count = sum(len(part) for part in parts)
-    mean = sum(part.sum() for part in parts) / count
-    for part in parts:
-        part -= mean
-    deviation = math.sqrt(sum(part @ part for part in parts) / count)
-    for part in parts:
-        part /= deviation
+def _standardise(night: np.ndarray, places: list[slice], result: np.ndarray) -> None:
+    """Mean 0, population standard deviation 1, over all places together."""
+    blocks = [block for place in places for block in _blocks(night[place])]
+    count = sum(len(block) for block in blocks)
+    mean = sum(block.sum() for block in blocks) / count
+    deviation = math.sqrt(sum(np.square(block - mean).sum() for block in blocks) / count)
+    for place in places:
+        for block, standard in zip(_blocks(night[place]), _blocks(result[place]), strict=True):
+            standard[:] = (block - mean) / deviation
 
 
 def _upsample(samples: np.ndarray, count: int) -> np.ndarray:
@@ -96,18 +97,17 @@ def _upsample(samples: np.ndarray, count: int) -> np.ndarray:
         return samples
     spectrum = scipy.fft.rfft(samples)  # (own // 2 + 1,)
     if count % own == 0:
-        return _upsample_by_combs(samples, spectrum, count // own)
+        return _upsample_by_combs(spectrum, own, count // own)
     if own % 2 == 0:
         spectrum[-1] *= 0.5  # the Nyquist bin becomes two
     return scipy.fft.irfft(spectrum, count) * (count / own)
 
 
-def _upsample_by_combs(samples: np.ndarray, spectrum: np.ndarray, factor: int) -> np.ndarray:
-    """The samples and, between them, copies shifted by 1/factor, 2/factor … of a sample.
+def _upsample_by_combs(spectrum: np.ndarray, own: int, factor: int) -> np.ndarray:
+    """Interleaves `factor` copies of the signal, shifted by 1/factor, 2/factor … of a sample.
 
     The same numbers as one long inverse FFT, from short ones that stay in cache.
     """
-    own = len(samples)
     shift = np.exp(2j * np.pi / (own * factor) * np.arange(len(spectrum)))
     upsampled = np.empty((own, factor))
     for first in range(0, factor, COMBS):
@@ -119,37 +119,64 @@ def _upsample_by_combs(samples: np.ndarray, spectrum: np.ndarray, factor: int) -
     return upsampled.reshape(-1)
 
 
-def _low_pass(samples: np.ndarray, rate: float) -> None:
-    """`scipy.signal.filtfilt` of a 4th-order Butterworth low-pass, in place and block by block."""
+def _low_pass(samples: np.ndarray, rate: float) -> Iterator[np.ndarray]:
+    """`scipy.signal.filtfilt` of a 4th-order Butterworth low-pass, in consecutive blocks.
+
+    Away from the ends, forward and backward together multiply the spectrum by |H|²; done in
+    overlapping windows this takes less than half the time of the two recursions.
+    """
     numerator, denominator = scipy.signal.butter(4, CUTOFF, fs=rate)
-    steady = scipy.signal.lfilter_zi(numerator, denominator)
-    edge = min(3 * len(numerator), len(samples) - 1)
-    if edge < 1:
+    slowest = np.abs(np.roots(denominator)).max()
+    reach = math.ceil(math.log(np.finfo(float).eps) / math.log(slowest))  # of the response
+    length = scipy.fft.next_fast_len(max(WINDOW, 16 * reach), real=True)
+
+    def exact(part: np.ndarray) -> np.ndarray:
+        edge = min(3 * len(numerator), len(part) - 1)
+        return scipy.signal.filtfilt(numerator, denominator, part, padlen=edge)
+
+    if len(samples) < length:
+        yield exact(samples)
         return
-    before = 2 * samples[0] - samples[edge:0:-1]
-    after = 2 * samples[-1] - samples[-2 : -edge - 2 : -1]
-    blocks = [samples[i : i + BLOCK] for i in range(0, len(samples), BLOCK)]
-
-    def run(block: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return scipy.signal.lfilter(numerator, denominator, block, zi=state)
-
-    _, state = run(before, steady * before[0])
-    for block in blocks:
-        block[:], state = run(block, state)
-    after, _ = run(after, state)
-    _, state = run(after[::-1], steady * after[-1])
-    for block in reversed(blocks):
-        block[::-1], state = run(block[::-1], state)
+    yield exact(samples[: 2 * reach])[:reach]
+    _, response = scipy.signal.freqz(numerator, denominator, scipy.fft.rfftfreq(length), fs=1)
+    gain = np.abs(response) ** 2
+    windows = sliding_window_view(samples, length)[:: length - 2 * reach]  # (windows, length)
+    for first in range(0, len(windows), TOGETHER):
+        spectrum = scipy.fft.rfft(windows[first : first + TOGETHER])
+        spectrum *= gain
+        yield scipy.fft.irfft(spectrum, length)[:, reach:-reach].reshape(-1)
+    done = reach + len(windows) * (length - 2 * reach)
+    yield exact(samples[done - reach :])[reach:]
 
 
-def _interpolate(samples: np.ndarray, first: float, step: float, result: np.ndarray) -> None:
-    """Linear interpolation at `first`, `first + step` … samples, constant past the last sample."""
-    if first == int(first) and step == int(step):  # on samples
-        result[:] = samples[int(first) :: int(step)][: len(result)]
-        return
-    for begin in range(0, len(result), BLOCK):
-        block = result[begin : begin + BLOCK]
-        position = first + step * np.arange(begin, begin + len(block))
-        low = int(position[0])
-        source = samples[low : int(position[-1]) + 2]
-        block[:] = np.interp(position, np.arange(low, low + len(source)), source)
+def _interpolate(
+    blocks: Iterable[np.ndarray], first: float, step: float, result: np.ndarray
+) -> None:
+    """Linear interpolation at `first`, `first + step` … samples, constant past the last sample.
+
+    Args:
+        blocks: the samples, in consecutive blocks.
+        first: position of the first result, in samples.
+        step: between results, in samples.
+        result: (results,) is filled.
+    """
+    block = np.empty(0)
+    begin = done = 0  # begin: position of the block's first sample
+    for new in blocks:
+        begin += max(0, len(block) - 1)
+        block = np.concatenate([block[-1:], new])  # results may fall between two blocks
+        reached = math.floor((begin + len(block) - 1 - first) / step) + 1
+        part = result[done:reached]
+        start = first + step * done - begin
+        if start == int(start) and step == int(step):
+            part[:] = block[int(start) :: int(step)][: len(part)]
+        else:
+            position = start + step * np.arange(len(part))
+            part[:] = np.interp(position, np.arange(len(block)), block)
+        done = max(done, reached)
+    result[done:] = block[-1]
+
+
+def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    for begin in range(0, len(array), BLOCK):
+        yield array[begin : begin + BLOCK]
