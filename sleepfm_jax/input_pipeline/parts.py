@@ -13,7 +13,7 @@ _RANK = {word: rank for rank, meaning in reversed([*enumerate(MEANINGS)]) for wo
 _LONG_WORDS = tuple(word for word in _RANK if len(word) >= 5)
 # Short texts that may stand at a word's beginning or end: sides, leads, couplings (`NasalDC`).
 _LEADING = frozenset({"l", "r", "c", "lt", "rt"})
-_SHORT = "l r c d g a b p x i ii iii li re sx dx la ra ll rl dc ac hr pr v1 v2 v3 v4 v5 v6"
+_SHORT = "l r c d g a b p x z i ii iii li re sx dx la ra ll rl dc ac hr pr ic v1 v2 v3 v4 v5 v6"
 _TRAILING = frozenset(_SHORT.split())
 
 
@@ -106,7 +106,8 @@ def _joinable(text: str, before: tuple[Part, ...]) -> Part | None:
         return Part(text, neutral=True) if allowed else None
     part = _known(text)
     if part and (part.electrode or len(text) > 2):
-        return part
+        refers = text not in REFERENCES or any(other.electrode for other in before)
+        return part if refers else None
     if text in (_LEADING if last is None else _TRAILING):
         follows_short = last is not None and last.text.isalpha() and len(last.text) < 3
         return None if follows_short else part or Part(text, neutral=True)
@@ -122,11 +123,10 @@ def _mended(word: str) -> Part | None:
     """A word cut short by the 16 letters of an EDF label, or with one letter wrong."""
     if not word.isalpha() or len(word) < 4:
         return None
-    least = 3 * len(word) // 2 if len(word) < 5 else None  # four letters must be most of the word
     longer = {
         _RANK[known]
         for known in _LONG_WORDS
-        if known.startswith(word) and (least is None or len(known) <= least)
+        if known.startswith(word) and (len(word) > 4 or len(known) == 5)
     }
     if longer and len({MEANINGS[rank].modality for rank in longer}) == 1:
         return Part(word, rank=min(longer))

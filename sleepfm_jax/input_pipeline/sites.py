@@ -5,7 +5,14 @@ import re
 from sleepfm_jax.input_pipeline.electrodes import EYES, MASTOIDS, REFERENCES
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.parts import Part
-from sleepfm_jax.input_pipeline.vocabulary import EOG_TYPE, EYE_WORDS, MEANINGS, Meaning
+from sleepfm_jax.input_pipeline.vocabulary import (
+    EOG_TYPE,
+    EYE_WORDS,
+    MEANINGS,
+    PAP_DEVICE,
+    PAP_FLOW,
+    Meaning,
+)
 
 _LIMBS = frozenset({"la", "ra", "ll", "rl"})
 
@@ -21,10 +28,13 @@ def place(meaning: Meaning, found: list[Part]) -> tuple[str | None, str | None]:
         case Modality.BAS:
             return _derivation(meaning, found)
         case Modality.EKG:
-            return _lead(found), _second(meaning, found)
+            second = _second(meaning, found)
+            return _lead(found), second and second.replace("ekg", "ecg").upper()
         case Modality.EMG:
             muscle = _muscle(meaning, found)
             return _sided(muscle.site, found), _second(muscle, found)
+    if meaning.site == "airflow" and any(part.text in PAP_DEVICE.words for part in found):
+        return PAP_FLOW.site, None
     return meaning.site, None
 
 

@@ -14,8 +14,10 @@ _LOOKALIKES = str.maketrans(
 # Separators become single spaces, then words that mean one thing together become one word.
 _JOINED = (
     (re.compile(r"\$"), " unused "),  # Nihon Kohden's mark of an unused input: POL $A1
+    (re.compile(r"\b(?:[a-z]\.){2,}"), lambda letters: letters[0].replace(".", "")),  # H.R., T.A.
     (re.compile(r"[^a-z0-9]+"), " "),
-    (re.compile(r"\b([hpr]) r\b"), r"\1r"),  # H.R., P-R, R-R
+    (re.compile(r"\b([hpr]) (to )?r\b"), r"\1r"),  # H-R, P-R, R to R
+    (re.compile(r"\bn p\b"), "np"),
     (re.compile(r"\ba f\b"), "airflow"),  # New A/F
     (re.compile(r"\b(s[ap]?) [o0] ?2\b"), r"\1o2"),
     (re.compile(r"\b(et|tc|pet|ptc|p) ?c ?[o0] ?2\b"), r"\1co2"),
@@ -24,7 +26,8 @@ _JOINED = (
     (re.compile(r"\bresp(iratory)? rate\b"), "resprate"),
     (re.compile(r"\be[ck]g rate\b"), "heartrate"),
     (re.compile(r"\bphase angle\b"), "phase"),
-    (re.compile(r"\bext in(put)?\b"), "input"),
+    (re.compile(r"\btransit time\b"), "ptt"),
+    (re.compile(r"\bext ?\d* in(put)?\b"), "input"),
     (re.compile(r"\bcap (phase|a\d?)\b"), "cyclic"),
     (re.compile(r"\bc (flow|press?)"), r"c\1"),  # of CPAP
     (re.compile(r"\b0([12z])(?= ?[amcf][1-4z])"), r"o\1"),  # 01-A2

@@ -34,8 +34,9 @@ def _resp(site: str, words: str, says: str | None = None) -> Meaning:
     return Meaning(says or site, Modality.RESP, frozenset(words.split()), site)
 
 
-def _emg(site: str, words: str) -> Meaning:
-    return Meaning(f"muscles of the {site}", Modality.EMG, frozenset(words.split()), site)
+def _emg(site: str | None, words: str) -> Meaning:
+    says = f"muscles of the {site}" if site else "an electromyogram"
+    return Meaning(says, Modality.EMG, frozenset(words.split()), site)
 
 
 def _ekg(says: str, words: str) -> Meaning:
@@ -50,13 +51,15 @@ def _bas(says: str, words: str = "", site: str | None = None) -> Meaning:
 EYE_ELECTRODE = _bas("an electrode beside the eye")
 SCALP_ELECTRODE = _bas("an electrode of the EEG")
 
-EMG_TYPE = Meaning(
-    "an electromyogram",
-    Modality.EMG,
-    frozenset({"emg", "semg", "demg", "emgdi", "edi", "electromyogram", "elektromyogramm"}),
-)
 EOG_TYPE = _bas("the electro-oculogram", "eog elektrookulogramm electrooculogram", "EOG")
 EYE_WORDS = _bas("the eyes", "eye eyes auge augen oeil yeux ojo ojos occhio occhi oog ogen", "EOG")
+
+PAP_FLOW = _resp("flow of the PAP device", "cflow papflow cpapflow maskflow deviceflow patflow")
+PAP_DEVICE = _none(
+    "pressure or settings of the PAP device",
+    """cpap pap bpap bipap apap xpap epap ipap ppc mask maske masque pmask cpress cpres
+    cpressure device treatment ventilator""",
+)
 
 # Of all the meanings in a label the first of this list decides: an impedance is one whatever the
 # electrode, a heart rate is one though taken from the ECG, "EEG" may be written before anything.
@@ -92,34 +95,37 @@ MEANINGS: tuple[Meaning, ...] = (
     _none(
         "the recorder's supply", "battery batt batterie bateria batteria akku voltage power supply"
     ),
-    _none("temperature, humidity or acidity", "humidity luftfeuchte ph rectal rektal room"),
+    _none(
+        "temperature, humidity or acidity",
+        "humidity luftfeuchte atm atmospheric barometer barometric ph rectal rektal room",
+    ),
     _none(
         "a setting or measure of the PAP device",
-        """leak leakage leck leckage fuite fuga tidal tidvol vt minvent fio2 vent ventilation set
-        setting backup""",
+        """leak leakage leck leckage fuite fuga tidal tidvol vt minvent fio2 vent ventilation
+        set setting backup""",
     ),
     _none(
         "a trend or another measure that is none of the four",
-        """blood bp abp nibp bpsys bpdia sv gsr eda glucose conductance sweat hrv trend delta alpha
-        theta sigma burst suppr""",
+        """blood bp abp nibp bpsys bpdia sv gsr eda glucose conductance output stroke sweat hrv
+        trend delta alpha theta sigma burst suppr""",
     ),
     # What is measured by a sensor of its own, wherever it sits: "Finger PPG", "ECG HR".
     _resp(
         "carbon dioxide",
-        """co2 etco2 tcco2 tcpco2 ptcco2 petco2 pco2 tco2 capno cap endtidal transcutaneous etc02
-        etc2 kapnographie""",
+        """co2 etco2 co2et tcco2 tcpco2 ptcco2 petco2 pco2 tco2 capno cap endtidal transcutaneous
+        etc02 etc2 kapnographie""",
     ),
     _resp("respiratory rate", "edr resprate rrate atemfrequenz"),
     _resp(
         "plethysmogram",
         """pleth plethysmo plethysmogram plesmo plethysmograph pletismografia pletysmogram
-        photopleth ppg pulsewave pwave waveform pulswelle pwa ptt bvp infrared""",
+        photopleth ppg pulsewave pwave waveform pulswelle pwa ptt bvp oxy arterial infrared""",
     ),
     _resp(
         "snoring",
         """snore snor snoring nasalsn snr schnarchen schnarch schnarcher ronflement ronfl ronquido
         ronco russamento snurk snurken snarken snorken snarkning mic micro mikrofon mikro phono
-        sound audio trachea throat db decibel son suono gerausch""",
+        sound audio trachea throat db decibel ton son suono gerausch""",
         "snoring or sound",
     ),
     _resp(
@@ -130,8 +136,9 @@ MEANINGS: tuple[Meaning, ...] = (
     ),
     _resp(
         "heart rate",
-        """hr dhr pr rr fc hrate heart herzfrequenz herz cardiaque cardiaca card hartslag
-        hartfrequentie tetno beat bpm ibi puls pulse pulso polso pouls pulsfrequenz rate""",
+        """hr dhr ihr rri cardiac pr rr fc hrate heart herzfrequenz herz cardiaque cardiaca card
+        hartslag hartfrequentie tetno beat bpm ibi puls pulse pulso polso pouls pulsfrequenz
+        rate""",
         "heart or pulse rate",
     ),
     _none("an index computed from scoring", "index ahi odi rdi"),
@@ -141,7 +148,7 @@ MEANINGS: tuple[Meaning, ...] = (
         """ecg ekg electrocardiogram elektrokardiogramm elettrocardiogramma kardiogramm cardiogram
         cardio""",
     ),
-    EMG_TYPE,
+    _emg(None, "emg semg demg emgdi edi electromyogram elektromyogramm"),
     EOG_TYPE,
     _none("an input that does not say what was connected", "input external analog digital"),
     _none(
@@ -158,7 +165,7 @@ MEANINGS: tuple[Meaning, ...] = (
     _emg(
         "leg",
         """leg legs limb limbs tib tibial tibialis tibiale lat rat plm plms plml plmr ta at lta rta
-        tibant jambe bein beine pierna gamba gambe been perna foot feet ankle calf edb gastroc
+        tibant jamb jambe bein beine pierna gamba gambe been perna foot feet ankle calf edb gastroc
         soleus peroneal quad quadriceps thigh hamstring toe""",
     ),
     _emg(
@@ -171,18 +178,18 @@ MEANINGS: tuple[Meaning, ...] = (
     _emg(
         "face and neck",
         """masseter massater masset mass temporalis scm sternocleido scalene scalenus neck nacken
-        trap trapezius shoulder should frontalis orbicularis oris corrugator zygomaticus buccinator
-        cheek facial muscle kaumuskel""",
+        trap trapezius shoulder should frontalis orbicularis oris corrugator alae paraspinal
+        zygomaticus buccinator cheek facial muscle kaumuskel""",
     ),
     _resp(
         "oesophageal pressure",
-        "eso pes poes esoph esophageal oesophageal oesophagus",
+        "eso pes poes esoph esophageal oesophageal oesophagus pesoph",
         "pressure in the oesophagus",
     ),
     _resp(
         "thermal airflow",
         """therm thermal thermistor thermister thermocouple thermo termistore termistor thermistance
-        tcouple tflow ontherm""",
+        tcouple thrm tflow ontherm""",
         "airflow at a thermistor or thermocouple",
     ),
     _resp(
@@ -191,27 +198,25 @@ MEANINGS: tuple[Meaning, ...] = (
         np naspres pflow pnasal transducer npf""",
         "airflow at a nasal cannula",
     ),
-    _resp("flow of the PAP device", "cflow papflow cpapflow maskflow deviceflow patflow"),
+    PAP_FLOW,
     _resp(
         "airflow",
-        "airflow air flow flo fluss flusso flujo luft flux fluxo flode przeplyw debit debito xflow",
+        """airflow air flow flo fluss flusso flujo luft flux fluxo flode przeplyw debit debito xflow
+        flattening pneumo pneumotach""",
     ),
-    _none(
-        "pressure or of the PAP device",
-        """cpap pap bpap bipap apap xpap epap ipap ppc mask maske masque pmask cpress cpres
-        cpressure device treatment ventilator""",
-    ),
+    PAP_DEVICE,
     _resp(
         "nasal pressure",
         """nasal nas nasale nasaal nasen nase naese neus naso nez nariz nasor pressure press pres
         pressflow pression presion pressione pressao druck neusdruk""",
         "airflow at the nose",
     ),
-    _resp("oral airflow", "oral oronasal nasooral mouth mund bouche boca bocca mond"),
+    _resp("oral airflow", "oral oronasal nasooral buc mouth mund bouche boca bocca mond"),
     _resp(
         "thorax",
         """thorax thor tho thora thoracic thoracique thoracico toracico toracica torace torax thx
-        thrx trx vth chest brust brustkorb brost borst ribcage rib ribs poitrine pecho petto""",
+        chst thrx trx vth chest brust brustkorb brost borst ribcage rib ribs poitrine pecho
+        petto""",
         "breathing effort at the thorax",
     ),
     _resp(
@@ -227,7 +232,7 @@ MEANINGS: tuple[Meaning, ...] = (
     ),
     _resp(
         "breathing",
-        """rip effort belt belts band resp res respiration respiratory respirazione respiro
+        """rip effort belt belts band resp res respiration respiratory respirazione respn respiro
         respitrace breath breathing andning oddech atmung atem ademhaling inductance sforzo esfuerzo
         esforco anstrengung sangle ceinture banda cinta gurt piezo""",
     ),
@@ -278,8 +283,8 @@ NEUTRAL = frozenset(_NEUTRAL.split())
 
 _SIDES = {
     "left": """l left li lt links gauche gche izq izquierda izquierdo esquerda esquerdo sin sinistra
-            sinistro sx g lat lta plml""",
+    sinistro sx g lat lta plml""",
     "right": """r right re rt rechts droite droit dte der derecha derecho direita direito dx destra
-             destro d rat rta plmr""",
+    destro d rat rta plmr""",
 }
 SIDE_OF = {word: side for side, listed in _SIDES.items() for word in listed.split()}
