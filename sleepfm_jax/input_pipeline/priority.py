@@ -102,17 +102,23 @@ def superseded(channels: Sequence[Channel]) -> dict[int, str]:
         By place in `channels`, the reason in words, naming the better one.
     """
     reasons: dict[int, str] = {}
-    best: dict[tuple[str | None, ...], Channel] = {}
+    best: dict[tuple[str | None, ...], int] = {}
     order = sorted(
         range(len(channels)),
         key=lambda i: (_version(channels[i]), channels[i].label, i),
     )
     for index in order:
         signal = _same_signal(channels[index])
-        better = best.setdefault(signal, channels[index]) if signal else channels[index]
-        if better is not channels[index]:
-            reasons[index] = f"another version of the same signal, “{better.label}”, is used"
+        better = best.setdefault(signal, index) if signal else index
+        if better != index:
+            reasons[index] = _how_the_same(channels[index].label, channels[better].label)
     return reasons | _contained_electrodes(channels)
+
+
+def _how_the_same(label: str, better: str) -> str:
+    if label == better:
+        return "an earlier channel has the same label"
+    return f"“{better}” is a better version of the same signal"
 
 
 def _same_signal(channel: Channel) -> tuple[str | None, ...] | None:
@@ -130,7 +136,7 @@ def _contained_electrodes(channels: Sequence[Channel]) -> dict[int, str]:
         if pole and not _is_single(channel):
             derived.setdefault(pole, channel.label)
     return {
-        index: f"a single electrode, already contained in derivations such as “{derived[pole]}”"
+        index: f"a single electrode, which derivations such as “{derived[pole]}” contain"
         for index, channel in enumerate(channels)
         if (pole := _pole(channel)) in derived and pole and _is_single(channel)
     }

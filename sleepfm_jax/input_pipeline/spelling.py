@@ -22,6 +22,8 @@ _JOINED = (
     (re.compile(r"\b(s[ap]?) [o0] ?2\b"), r"\1o2"),
     (re.compile(r"\b(et|tc|pet|ptc|p) ?c ?[o0] ?2\b"), r"\1co2"),
     (re.compile(r"\b(s[ap]?|p?etc|p?tcp?c?|c)02(?!\d)"), r"\1o2"),  # a zero for the letter O
+    (re.compile(r"flow (th?)\b"), "flow therm"),  # thermistor, not thorax
+    (re.compile(r"flow (pr?)\b"), "flow ptaf"),  # pressure, not pulse rate
     (re.compile(r"\bend tidal\b"), "endtidal"),
     (re.compile(r"\bresp(iratory)? rate\b"), "resprate"),
     (re.compile(r"\be[ck]g rate\b"), "heartrate"),

@@ -167,6 +167,8 @@ def test_annotated_collections(psg: Path) -> None:
         ("ECG LA-RA", "LA", "RA"),
         ("nasal_pres", "nasal pressure", None),
         ("Effort_THO", "thorax", None),
+        ("Flow Th", "thermal airflow", None),
+        ("Flow Pr", "nasal pressure", None),
         ("Finger PPG", "plethysmogram", None),
         ("ECG HR", "heart rate", None),
         ("CPAP Flow", "flow of the PAP device", None),
