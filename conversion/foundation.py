@@ -74,10 +74,11 @@ def reference_model(config: FoundationConfig) -> SetTransformer:
 
 
 def load_reference(model: SavedModel) -> SetTransformer:
-    """The reference module with a model's weights, in evaluation mode."""
+    """The reference module with a model's weights in their own type, in evaluation mode."""
+    arrays = export_checkpoint(model).state_dict
+    state_dict = {key: torch.from_numpy(value) for key, value in arrays.items()}
     network = reference_model(model.config)
-    state_dict = export_checkpoint(model).state_dict
-    network.load_state_dict({key: torch.from_numpy(value) for key, value in state_dict.items()})
+    network.to(state_dict["layer_norm.weight"].dtype).load_state_dict(state_dict)
     return network.eval()
 
 
