@@ -7,8 +7,7 @@ import unicodedata
 _LOOKALIKES = str.maketrans(
     dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧϹ", "ABEZHIKMNOPTXC", strict=True))
     | dict(zip("АВЕКМНОРСТХЭГ", "ABEKMHOPCTXEG", strict=True))
-    | dict(zip("øØłŁ", "oOlL", strict=True))
-    | {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae"}
+    | {"Ø": "O", "Ł": "L", "Œ": "OE", "Æ": "AE"}
 )
 
 # Separators become single spaces, then words that mean one thing together become one word.
@@ -57,8 +56,8 @@ def words(label: str) -> list[str]:
     >>> words("EEG_C3-A2"), words("Körper  Lage"), words("H.R.")
     (['eeg', 'c3', 'a2'], ['korper', 'lage'], ['hr'])
     """
-    text = unicodedata.normalize("NFKC", repaired(label)).translate(_LOOKALIKES).casefold()
-    text = unicodedata.normalize("NFKD", text)
+    text = unicodedata.normalize("NFKC", repaired(label)).upper().translate(_LOOKALIKES)
+    text = unicodedata.normalize("NFKD", text.casefold())
     text = "".join(character for character in text if not unicodedata.combining(character))
     for pattern, joined in _JOINED:
         text = pattern.sub(joined, text)
