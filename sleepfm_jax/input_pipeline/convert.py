@@ -149,6 +149,8 @@ class Conversion:
             for number, (start, stop) in enumerate(recording.segments):
                 samples = recording.read(source, number)
                 gauge.add(samples)
+                if not gauge.whole:
+                    return
                 yield Stretch(start, stop, samples)
 
         samples = to_model_rate(stretches(), recording.highest_rate, recording.duration)

@@ -24,12 +24,7 @@ class Quality:
 
 
 class Gauge:
-    """Takes a channel stretch by stretch and tells its range and `Quality`.
-
-    Attributes:
-        constant: whether no sample so far differs from another.
-        whole: whether every sample so far is a finite number.
-    """
+    """Takes a channel stretch by stretch and tells its `Quality`."""
 
     def __init__(self, rate: float, physical_min: float, physical_max: float) -> None:
         """Begins without samples.
@@ -42,13 +37,7 @@ class Gauge:
         self._rate = rate
         bottom, top = sorted((physical_min, physical_max))
         self._limits = (bottom, top) if bottom < top else (-math.inf, math.inf)
-        self._low, self._high = math.inf, -math.inf
         self._samples = self._finite = self._flat = self._clipped = 0
-
-    @property
-    def constant(self) -> bool:
-        """Whether no sample so far differs from another."""
-        return self._low == self._high
 
     @property
     def whole(self) -> bool:
@@ -65,7 +54,6 @@ class Gauge:
         lows = np.minimum.reduceat(samples, starts)  # (epochs,)
         highs = np.maximum.reduceat(samples, starts)
         low, high = lows.min(), highs.max()
-        self._low, self._high = min(self._low, low), max(self._high, high)
         self._samples += len(samples)
         self._finite += len(samples) if np.isfinite([low, high]).all() else _finite(samples)
         self._flat += np.diff(starts, append=len(samples))[lows == highs].sum()

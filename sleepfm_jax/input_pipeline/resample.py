@@ -56,7 +56,7 @@ def to_model_rate(stretches: Iterable[Stretch], highest_rate: float, duration: f
         low, high = min(low, stretch.samples.min()), max(high, stretch.samples.max())
         places.append(_place(stretch, highest_rate, duration, night))
     result = np.zeros(len(night), np.float16)
-    if low != high:
+    if low < high:
         _standardise(night, places, result)
     return result
 
