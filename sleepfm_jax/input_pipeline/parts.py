@@ -10,6 +10,7 @@ from sleepfm_jax.input_pipeline.spelling import words
 from sleepfm_jax.input_pipeline.vocabulary import MEANINGS, NEUTRAL, SIDE_OF
 
 _RANK = {word: rank for rank, meaning in reversed([*enumerate(MEANINGS)]) for word in meaning.words}
+_TYPES = frozenset({"eeg", "eog", "emg", "ecg", "ekg"})
 _LONG_WORDS = tuple(word for word in _RANK if len(word) >= 5)
 # Short texts that may stand at a word's beginning or end: sides, leads, couplings (`NasalDC`).
 _LEADING = frozenset({"l", "r", "c", "lt", "rt"})
@@ -152,9 +153,9 @@ def _one_letter_off(word: str) -> set[str]:
 
 
 def _led_by_known(word: str) -> tuple[Part, ...]:
-    """A known word with something unknown behind it: `sao2nellcor`, `position2d`."""
-    for length in range(len(word) - 1, 3, -1):
+    """A telling word with something unknown behind it: `sao2nellcor`, `eogleftcanthus`."""
+    for length in range(len(word) - 1, 2, -1):
         start = word[:length]
-        if start in _RANK and (length > 4 or not start.isalpha()):
+        if start in _TYPES or (start in _RANK and length > (4 if start.isalpha() else 3)):
             return (Part(start, rank=_RANK[start]), Part(word[length:]))
     return (Part(word),)
