@@ -10,6 +10,7 @@ from sleepfm_jax.input_pipeline.spelling import words
 from sleepfm_jax.input_pipeline.vocabulary import MEANINGS, NEUTRAL, SIDE_OF
 
 _RANK = {word: rank for rank, meaning in reversed([*enumerate(MEANINGS)]) for word in meaning.words}
+_LONGEST = 40  # letters; nobody runs more together, and cutting takes the cube of it
 _TYPES = frozenset({"eeg", "eog", "emg", "ecg", "ekg"})
 _LONG_WORDS = tuple(word for word in _RANK if len(word) >= 5)
 # Short texts that may stand at a word's beginning or end: sides, leads, couplings (`NasalDC`).
@@ -57,6 +58,8 @@ def _parts_of_word(word: str) -> tuple[Part, ...]:
     numbered, number = _known(word.rstrip(string.digits)), word.lstrip(string.ascii_lowercase)
     if numbered and number.isdigit():
         return (numbered, Part(number, neutral=True))
+    if len(word) > _LONGEST:
+        return (Part(word),)
     run_together = _segmented(word, _joinable)
     if run_together:
         return run_together

@@ -207,6 +207,11 @@ def test_any_text_is_answered(label: str) -> None:
     assert channel.modality is not None or (channel.site, channel.reference) == (None, None)
 
 
+def test_a_very_long_label_is_answered() -> None:
+    assert identify("legemg" * 10_000).modality is None
+    assert identify("leg " * 10_000).modality is Modality.EMG
+
+
 @given(st.sampled_from(LABELS), st.sampled_from([str.upper, str.lower, str.title]))
 def test_case_means_nothing(label: str, change: object) -> None:
     changed, plain = identify(change(label)), identify(label)
