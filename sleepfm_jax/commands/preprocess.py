@@ -1,9 +1,8 @@
 """`sleepfm-jax preprocess`: EDF nights to recordings at the model's rate, one HDF5 a night."""
 
 import argparse
-from pathlib import Path
 
-from sleepfm_jax.commands import channel_flags
+from sleepfm_jax.commands import channel_flags, job_flags
 from sleepfm_jax.jobs.preprocess import preprocess
 
 EPILOG = """\
@@ -32,15 +31,7 @@ def main(argv: list[str]) -> int:
         cluster=flags.cluster,
         overwrite=flags.overwrite,
     )
-    for name, reason in summary.skipped:
-        if reason != "done before":
-            print(f"skipped {name}: {reason}")
-    for _, reason in summary.failed:
-        print(f"failed  {reason}")
-    print(f"{flags.output}: {summary.counts}, {summary.seconds:.1f} s")
-    if summary.failed:
-        print(f"what failed is listed in {flags.output / 'failures.csv'}")
-    return summary.status
+    return job_flags.report(summary, flags.output)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,27 +42,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="EDF or BDF files, or folders of them"
-    )
-    parser.add_argument("--output", type=Path, required=True, help="folder for the recordings")
-    parser.add_argument(
-        "--workers",
-        type=_count,
-        metavar="N",
-        help="nights at a time (default: as cores and memory allow; a single night uses all cores)",
+    job_flags.add(
+        parser,
+        paths="EDF or BDF files, or folders of them",
+        output="folder for the recordings",
+        workers="nights at a time (default: as cores and memory allow; a single night uses all "
+        "cores)",
     )
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="of a Dask scheduler to use instead of --workers"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="make recordings anew that are done already"
-    )
     channel_flags.add(parser)
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
-    return int(text)
