@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         print(f"sleepfm-jax: no command {command!r}\n\n{USAGE}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("sleepfm_jax").setLevel(logging.INFO)  # libraries speak up only to warn
     try:
         return importlib.import_module(f"sleepfm_jax.commands.{command}").main(rest)
     except InputError as error:
