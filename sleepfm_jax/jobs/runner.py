@@ -6,6 +6,7 @@ A recording that fails is listed in failures.csv and never stops the others.
 import contextlib
 import csv
 import dataclasses
+import functools
 import logging
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -97,9 +99,10 @@ def run(
         What became of the tasks. Ctrl-C ends the running ones and is raised again.
 
     Raises:
-        InputError: the cluster cannot be reached.
+        InputError: the output folder cannot be made, or the cluster not be reached.
     """
     start = time.perf_counter()
+    _make_folder(output)
     summary = Summary()
     outcomes = _outcomes(function, tasks, workers, cluster)
     try:
@@ -135,15 +138,27 @@ def _count(summary: Summary, name: str, outcome: Outcome) -> None:
         log.debug("%s\n%s", name, outcome.trace)
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be made a folder ({error.strerror}): give another --output"
+        ) from error
+
+
 def _write_failures(path: Path, failed: list[tuple[str, str]]) -> None:
     if not failed:
         path.unlink(missing_ok=True)
         return
-    with (
-        atomic.replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        csv.writer(file).writerows([("file", "reason"), *failed])
+    try:
+        with (
+            atomic.replacing(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file).writerows([("file", "reason"), *failed])
+    except OSError as error:  # as on a full disk; what failed is still to be told
+        log.error("%s cannot be written (%s): make room on the disk", path, error.strerror)
 
 
 def _outcomes(
@@ -180,13 +195,13 @@ def _on_this_machine(
     """A killed worker breaks its pool: what ran then is tried again, each alone, to find whose."""
     while tasks:
         running: dict[Future[Outcome], Task] = {}
-        with _processes(workers) as pool:
+        with _processes(function, workers) as pool:
             try:
                 yield from _submit(pool, function, tasks, running, workers)
             except BrokenProcessPool:
                 log.debug("a worker was killed; trying %d tasks again", len(running))
         for task in running.values():
-            with _processes(1) as pool:
+            with _processes(function, 1) as pool:
                 try:
                     yield task, pool.submit(_attempt, function, task).result()
                 except BrokenProcessPool:
@@ -224,12 +239,10 @@ def _submit(
 
 
 @contextlib.contextmanager
-def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+def _processes(function: Callable[[Task], str | None], workers: int) -> Iterator[Executor]:
     """A pool of fresh processes; an interrupt ends them at once, without half-written files."""
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_obey_parent
-    )
+    pool = ProcessPoolExecutor(workers, _fresh(function), initializer=_obey_parent)
     try:
         yield pool
     except (KeyboardInterrupt, GeneratorExit):
@@ -239,6 +252,19 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown()
+
+
+def _fresh(function: Callable[[Task], str | None]) -> BaseContext:
+    """How to start processes that share no threads and locks with this one.
+
+    A fork server has imported what `function` needs once and for all; Windows has none.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    whole = function.func if isinstance(function, functools.partial) else function
+    context.set_forkserver_preload(["__main__", whole.__module__])
+    return context
 
 
 def _obey_parent() -> None:
