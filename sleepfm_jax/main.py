@@ -12,6 +12,7 @@ COMMANDS = {
     "inspect": "what is in a recording, and what each channel was taken for",
     "preprocess": "EDF nights to recordings at the model's rate (one HDF5 a night)",
     "embed": "recordings or EDFs to 5-second and 5-minute embeddings",
+    "plot": "a picture of each night's embeddings over its hypnogram",
     "simulate": "nights of simulated polysomnography with stages and outcomes",
 }
 
