@@ -15,6 +15,7 @@ from sleepfm_jax.jobs import runner, sources
 from sleepfm_jax.jobs.sources import Source
 
 WORKER_BYTES = 1 << 30  # of memory, for a night at 512 Hz
+MOST_THREADS = 8  # in a night; each takes up to 0.3 GB
 
 
 def preprocess(
@@ -41,20 +42,23 @@ def preprocess(
     Raises:
         InputError: a path does not exist, or there is no night.
     """
+    output = Path(output)
+    if cluster:  # whose workers stand in other folders
+        paths, output = [Path(path).absolute() for path in paths], output.absolute()
     tasks = sources.find(paths)
     workers = workers or default_workers(len(tasks))
     montage = montage or Montage()
     work = functools.partial(
         preprocess_night,
-        output=Path(output),
+        output=output,
         montage=dataclasses.replace(montage, caps=dict(montage.caps)),  # picklable
-        threads=1 if cluster else max(1, runner.cores() // workers),
+        threads=1 if cluster else max(1, min(MOST_THREADS, runner.cores() // workers)),
         overwrite=overwrite,
     )
     return runner.run(
         work,
         tasks,
-        Path(output),
+        output,
         name=lambda task: str(task.path),
         workers=workers,
         cluster=cluster,

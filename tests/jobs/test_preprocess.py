@@ -189,3 +189,17 @@ def test_the_montage_reaches_the_workers(source: Path, tmp_path: Path) -> None:
 def test_workers_never_outnumber_nights() -> None:
     assert default_workers(1) == 1
     assert 1 <= default_workers(10_000) <= (os.cpu_count() or 1)
+
+
+def test_a_cluster_finds_relative_paths(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        monkeypatch.chdir(source.parent)  # not where the worker stands
+        summary = preprocess(["night.edf"], "out", cluster=cluster.scheduler_address)
+    assert (summary.done, summary.failed) == (1, [])
+    assert (source.parent / "out" / "night.hdf5").is_file()
