@@ -52,7 +52,9 @@ EYE_ELECTRODE = _bas("an electrode beside the eye")
 SCALP_ELECTRODE = _bas("an electrode of the EEG")
 
 EOG_TYPE = _bas("the electro-oculogram", "eog elektrookulogramm electrooculogram", "EOG")
-EYE_WORDS = _bas("the eyes", "eye eyes auge augen oeil yeux ojo ojos occhio occhi oog ogen", "EOG")
+EYE_WORDS = _bas(
+    "the eyes", "eye eyes canthus auge augen oeil yeux ojo ojos occhio occhi oog ogen", "EOG"
+)
 
 PAP_FLOW = _resp("flow of the PAP device", "cflow papflow cpapflow maskflow deviceflow patflow")
 PAP_DEVICE = _none(
@@ -195,7 +197,7 @@ MEANINGS: tuple[Meaning, ...] = (
     _resp(
         "nasal pressure",
         """ptaf cannula canula kanule canule canulla lunettes staudruck nprs npress npres naf nafm
-        np naspres pflow pnasal transducer npf""",
+        np npt nflow naspres pflow pnasal transducer npf""",
         "airflow at a nasal cannula",
     ),
     PAP_FLOW,
@@ -232,7 +234,7 @@ MEANINGS: tuple[Meaning, ...] = (
     ),
     _resp(
         "breathing",
-        """rip effort belt belts band resp res respiration respiratory respirazione respn respiro
+        """rip effort eff belt belts band resp res respiration respiratory respirazione respn respiro
         respitrace breath breathing andning oddech atmung atem ademhaling inductance sforzo esfuerzo
         esforco anstrengung sangle ceinture banda cinta gurt piezo""",
     ),
@@ -278,7 +280,7 @@ MEANINGS: tuple[Meaning, ...] = (
 _NEUTRAL = """
     new neu nouveau mod single double inter interval surface raw filtered cal calibrated ch channel
     chan sensor signal sec second psg exg wave sw amp volume ac hf uv mv v hz lpm sig pol patient
-    cs ctr sup inf upper lower horizontal vertical"""
+    cs ctr sup inf upper lower outer inner finger horizontal vertical"""
 NEUTRAL = frozenset(_NEUTRAL.split())
 
 _SIDES = {
