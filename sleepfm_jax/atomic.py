@@ -12,7 +12,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path that becomes `path` when the block ends without an error.
 
     The temporary file (or folder) stands in the same folder, so the rename is atomic; parent
-    folders are made. On an error it is removed and whatever stood at `path` is untouched.
+    folders are made. On an error it is removed and whatever stood at `path` is untouched. A folder
+    that is replaced is removed with all it holds: whoever calls makes sure that it may be.
 
     Args:
         path: where the file shall stand.
@@ -26,10 +27,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+            _replace_folder(temporary, path)
+        else:
+            os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+def _replace_folder(new: Path, old: Path) -> None:
+    """The old folder stays whole until the new one stands in its place."""
+    aside = old.with_name(f".{old.name}.{os.getpid()}.replaced")
+    os.replace(old, aside)
+    try:
+        os.replace(new, old)
+    except OSError:
+        os.replace(aside, old)
+        raise
+    shutil.rmtree(aside)
 
 
 def _remove(path: Path) -> None:

@@ -1,7 +1,7 @@
 """A model on disk: one folder with `config.json` and an Orbax checkpoint of its weights.
 
-Conversion writes it, training exports it, jobs load it. A content hash is kept beside the weights
-and checked on load, because a flipped bit in a checkpoint restores without a word.
+Conversion writes it, training exports it, jobs load it. The hash of every file of the weights is
+kept beside them and checked on load, because a flipped bit restores without a word.
 """
 
 import dataclasses
@@ -24,6 +24,8 @@ from sleepfm_jax.models.weights import insert
 from sleepfm_jax.version import __version__
 
 FORMAT = 1
+DESCRIPTION = "config.json"
+WEIGHTS = "weights"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ class SavedModel:
         config: the model's size.
         weights: arrays by dotted path in the network: parameters, batch statistics, positional
             table; beside them `temperature` where contrastive pretraining left one.
-        provenance: where the weights come from; kept, never interpreted.
+        provenance: where the weights come from; only an export to PyTorch's format reads it.
     """
 
     config: FoundationConfig
@@ -43,8 +45,8 @@ class SavedModel:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 over names, types, shapes and values of the weights."""
-        digest = hashlib.sha256()
+        """SHA-256 over the size and over names, types, shapes and values of the weights."""
+        digest = hashlib.sha256(json.dumps(dataclasses.asdict(self.config)).encode())
         for name, array in sorted(self.weights.items()):
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(array.tobytes())
@@ -55,34 +57,38 @@ def save(path: str | os.PathLike[str], model: SavedModel) -> None:
     """Writes a model folder; it appears complete or not at all.
 
     Args:
-        path: the folder; one that stands there is replaced.
+        path: the folder; a model that stands there is replaced, nothing else ever is.
         model: what to write.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: something else stands there, or the folder cannot be written.
     """
+    path = Path(path).resolve()  # a link stays, the folder it leads to is replaced
+    _refuse_other_than_model(path)
     description = {
         "format": FORMAT,
         "kind": "foundation",
         "config": dataclasses.asdict(model.config),
-        "weights_sha256": model.content_hash,
+        "sha256": model.content_hash,
         "written_by": f"sleepfm-jax {__version__}",
         "provenance": model.provenance,
     }
     try:
         with replacing(path) as temporary:
             with ocp.StandardCheckpointer() as checkpointer:
-                checkpointer.save(temporary.absolute() / "weights", dict(model.weights))
-            (temporary / "config.json").write_text(json.dumps(description, indent=2) + "\n")
-    except OSError as error:
+                checkpointer.save(temporary / WEIGHTS, dict(model.weights))
+            description["files"] = _hashes(temporary)
+            (temporary / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+    except (OSError, ValueError, RuntimeError) as error:  # Orbax: a full disk is a ValueError
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise InputError(
-            f"{path}: the model cannot be written ({error.strerror or error}); free some space or "
-            "choose another folder"
+            f"{path}: the model cannot be written ({reason}); free some space or choose another "
+            "folder"
         ) from error
 
 
 def load(path: str | os.PathLike[str]) -> SavedModel:
-    """Reads a model folder and checks every value against its content hash.
+    """Reads a model folder and checks every byte of its weights.
 
     Raises:
         InputError: the folder is no model, is damaged, or was written by a newer version.
@@ -90,20 +96,20 @@ def load(path: str | os.PathLike[str]) -> SavedModel:
     path = Path(path)
     description = _read_description(path)
     config = _config(path, description)
+    _check_files(path, description["files"])
     try:
         with ocp.StandardCheckpointer() as checkpointer:
-            restored = checkpointer.restore(path.absolute() / "weights")
-    except Exception as error:  # Orbax raises bare exceptions for truncated data
+            restored = checkpointer.restore(path.absolute() / WEIGHTS)
+    except Exception as error:  # Orbax raises bare exceptions
         raise InputError(
-            f"{path}: the weights cannot be read ({type(error).__name__}), the model folder is "
-            "incomplete or damaged; import or copy it again"
+            f"{path}: the weights cannot be read ({type(error).__name__}); import the model again"
         ) from error
     weights = {name: np.asarray(value) for name, value in restored.items()}
     model = SavedModel(config, weights, description.get("provenance", {}))
-    if model.content_hash != description.get("weights_sha256"):
+    if model.content_hash != description.get("sha256"):
         raise InputError(
-            f"{path}: the weights differ from their content hash, the model folder is damaged; "
-            "import or copy it again"
+            f"{path / DESCRIPTION}: has been changed, its settings and the weights no longer "
+            "belong together; import the model again"
         )
     return model
 
@@ -132,20 +138,21 @@ def build(model: SavedModel, numerics: Numerics | None = None) -> SleepFM:
 def _read_description(path: Path) -> dict[str, Any]:
     """The parsed `config.json` of a model folder of a format we know."""
     try:
-        description = json.loads((path / "config.json").read_text())
+        description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(
-            f"{path}: no model is here (no config.json); make one with "
+            f"{path}: no model is here (no {DESCRIPTION}); make one with "
             "`python -m conversion import --checkpoint best.pt --config config.json "
             f"--output {path}`"
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path / 'config.json'}: cannot be read ({error}); import the model again"
+            f"{path / DESCRIPTION}: cannot be read ({error}); remove {path} and import the model "
+            "again"
         ) from error
-    if not isinstance(description, dict) or "weights_sha256" not in description:
+    if not isinstance(description, dict) or "written_by" not in description:
         raise InputError(
-            f"{path / 'config.json'}: does not describe a sleepfm-jax model; a published PyTorch "
+            f"{path / DESCRIPTION}: does not describe a sleepfm-jax model; a published PyTorch "
             "checkpoint is first converted with `python -m conversion import`"
         )
     if description.get("format") != FORMAT:
@@ -153,17 +160,60 @@ def _read_description(path: Path) -> dict[str, Any]:
             f"{path}: has model format {description.get('format')}, this version reads {FORMAT}; "
             "update sleepfm-jax"
         )
+    lacking = [key for key in ("config", "files") if not isinstance(description.get(key), dict)]
+    if lacking:
+        raise InputError(
+            f"{path / DESCRIPTION}: lacks {' and '.join(lacking)}; import the model again"
+        )
     return description
 
 
 def _config(path: Path, description: Mapping[str, Any]) -> FoundationConfig:
     """The model's size; unknown and missing keys fail."""
-    given = description.get("config")
-    known = {field.name for field in dataclasses.fields(FoundationConfig)}
-    if not isinstance(given, dict) or set(given) != known:
-        odd = sorted(set(given or ()) ^ known)
+    given = description["config"]
+    odd = sorted(set(given) ^ {field.name for field in dataclasses.fields(FoundationConfig)})
+    if odd:
         raise InputError(
-            f"{path / 'config.json'}: its model settings lack or add {', '.join(odd)}; "
+            f"{path / DESCRIPTION}: its model settings lack or add {', '.join(odd)}; "
             "import the model again"
         )
     return FoundationConfig(**given)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of the weights, by its path within the model folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / WEIGHTS).rglob("*"))
+        if path.is_file()
+    }
+
+
+def _check_files(path: Path, expected: Mapping[str, str]) -> None:
+    """Damaged weights never reach Orbax, which restores or reports them as it likes."""
+    try:
+        found = _hashes(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error}); import or copy it again") from error
+    odd = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))
+    if odd:
+        raise InputError(
+            f"{path / odd[0]}: is damaged, missing or too much; import or copy the model again"
+        )
+
+
+def _refuse_other_than_model(path: Path) -> None:
+    """What stands at `path` will be removed: it must be a model folder and hold nothing else."""
+    try:
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return
+        _read_description(path)
+        others = {entry.name for entry in path.iterdir()} - {DESCRIPTION, WEIGHTS}
+        found = f"holds {', '.join(sorted(others))} beside a model" if others else ""
+    except (OSError, InputError):
+        found = "is not a model folder"
+    if found:
+        raise InputError(
+            f"{path}: stands there already and {found}, nothing was changed; choose another "
+            "folder, or remove it"
+        )
