@@ -71,7 +71,7 @@ def draw_brain(
         + 0.5 * timeline.arousal
     )
     add(rhythm(generator, alpha, rate, subject.alpha_frequency, 1.2), _ALPHA)
-    theta = timeline.by_stage(3, 9, 7.5, 6, 7) * np.exp(0.2 * timeline.depth)
+    theta = timeline.by_stage(2.6, 8, 6.5, 5, 6) * np.exp(0.2 * timeline.depth)
     add(rhythm(generator, theta, rate, 5.5, 1.9), _THETA)
     slow = subject.slow_wave * timeline.by_stage(0.05, 0.09, 0.26, 1.0, 0.09) * depth
     slow *= 1 - 0.6 * timeline.arousal
@@ -95,7 +95,6 @@ def electrode(
     generator: np.random.Generator,
     brain: Brain,
     timeline: Timeline,
-    beats: np.ndarray,
     region: str,
 ) -> np.ndarray:
     """(samples,) float32 µV: a region's activity plus what this electrode alone sees.
@@ -104,7 +103,6 @@ def electrode(
         generator: source of the random numbers.
         brain: the regions.
         timeline: stages set the background's level, movements raise it.
-        beats: (samples,) mV, the heart's field (`heart.beat_wave`), which the mastoid picks up.
         region: one of `REGIONS`.
     """
     samples = timeline.seconds * brain.rate
@@ -113,7 +111,6 @@ def electrode(
     level = timeline.by_stage(1, 0.95, 1.15, 1.35, 0.9) + 15 * timeline.movement
     background *= upsample(level, brain.rate)
     background += generator.uniform(0.8, 1.6) * white_noise(generator, samples)
-    background += np.float32(generator.uniform(0.5, 7)) * beats
     return np.float32(generator.uniform(0.9, 1.1)) * brain.regions[region] + background
 
 

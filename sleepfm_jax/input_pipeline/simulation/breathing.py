@@ -72,7 +72,7 @@ def draw_breathing(
     """
     arousal, points = timeline.arousal, timeline.points
     irregular = timeline.by_stage(0.13, 0.08, 0.05, 0.025, 0.16)
-    rate = subject.respiratory_rate * (1 + 0.07 * drift(generator, points, 400))
+    rate = subject.respiratory_rate * (1 + 0.1 * drift(generator, points, 250))
     rate *= timeline.by_stage(1.06, 1.02, 1.0, 0.97, 1.05)
     rate *= np.exp(irregular * drift(generator, points, 6)) * (1 + 0.25 * arousal)
     phase = 2 * np.pi * np.cumsum(rate) / 60 / GRID_RATE

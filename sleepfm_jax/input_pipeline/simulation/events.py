@@ -6,6 +6,7 @@ import numpy as np
 
 from sleepfm_jax.input_pipeline.simulation.hypnograms import EPOCH, Stage
 from sleepfm_jax.input_pipeline.simulation.subjects import Subject
+from sleepfm_jax.input_pipeline.simulation.waveforms import drift
 
 HYPOPNEA, OBSTRUCTIVE, CENTRAL = 0, 1, 2  # kinds of breathing events
 LEFT, RIGHT, BOTH = 0, 1, 2  # legs
@@ -14,6 +15,7 @@ LEFT, RIGHT, BOTH = 0, 1, 2  # legs
 _APNEA_RATE = {Stage.N1: 1.2, Stage.N2: 1.0, Stage.N3: 0.5, Stage.REM: 1.4}
 _LIMB_RATE = {Stage.N1: 1.0, Stage.N2: 1.0, Stage.N3: 0.4}
 _TRAIN = 5.0  # leg movements in a train, on average
+_CLUSTERING, _CLUSTER = 0.6, 300.0  # events cluster: spread of the log rate, memory in seconds
 _RECOVERY = 12.0  # seconds at least between two breathing events
 
 
@@ -154,10 +156,11 @@ def _body_movements(
 def _visits(
     generator: np.random.Generator, per_hour: float, stages: np.ndarray, weight: dict[Stage, float]
 ) -> np.ndarray:
-    """Times of a Poisson process whose rate is `per_hour` times the stage's weight; sorted."""
+    """Sorted times of events at `per_hour` times the stage's weight, more and less by minutes."""
     rates = np.array([weight.get(stage, 0.0) for stage in Stage])[stages] * per_hour * EPOCH / 3600
-    counts = generator.poisson(rates)
-    starts = np.repeat(np.arange(len(stages)) * EPOCH, counts)
+    restless = drift(generator, len(stages), _CLUSTER, step=EPOCH)
+    rates *= np.exp(_CLUSTERING * restless - _CLUSTERING**2 / 2)
+    starts = np.repeat(np.arange(len(stages)) * EPOCH, generator.poisson(rates))
     return np.sort(starts + generator.uniform(0, EPOCH, len(starts)))
 
 

@@ -46,7 +46,7 @@ def draw_heart(
     """
     points = timeline.points
     rate = subject.heart_rate + timeline.by_stage(9, 3, 0, -3, 5)
-    rate += 2.5 * drift(generator, points, 400)
+    rate += 4.5 * drift(generator, points, 250)
     rate += timeline.by_stage(2.0, 1.2, 0.8, 0.4, 2.2) * drift(generator, points, 10)
     depth = subject.sinus_arrhythmia * timeline.by_stage(0.5, 0.7, 0.9, 1.0, 0.5)
     rate += depth * np.sqrt(breathing.effort) * np.sin(breathing.phase)
@@ -79,16 +79,11 @@ def beat_wave(heart: Heart, breathing: Breathing, samples: int, rate: int) -> np
 
 
 def ecg(
-    generator: np.random.Generator,
-    beats: np.ndarray,
-    breathing: Breathing,
-    timeline: Timeline,
-    rate: int,
+    generator: np.random.Generator, beats: np.ndarray, timeline: Timeline, rate: int
 ) -> np.ndarray:
-    """(samples,) mV: the beats with breathing's and movement's baseline wander, muscle noise."""
+    """(samples,) mV: the beats (`beat_wave`) with baseline wander and the noise of muscles."""
     samples = timeline.seconds * rate
-    trace = beats + 0.05 * breathing.wave(rate) * upsample(breathing.effort, rate)
-    trace += coloured_noise(generator, samples, rate, 1.5, low=0.2) * upsample(
+    trace = beats + coloured_noise(generator, samples, rate, 1.5, low=0.2) * upsample(
         0.02 + 0.4 * timeline.movement, rate
     )
     muscles = upsample(0.012 + 0.05 * timeline.movement, rate)

@@ -20,10 +20,9 @@ def chin(
     subject: Subject,
     timeline: Timeline,
     breathing: Breathing,
-    beats: np.ndarray,
     rate: int,
 ) -> np.ndarray:
-    """(samples,) float32 µV: tone by stage, twitches of REM, snoring and the heart across it.
+    """(samples,) float32 µV: tone by stage, twitches of REM, snoring.
 
     Tone falls from wake to N3 and is lowest in REM (AASM); `subject.atonia` sets how low.
 
@@ -31,8 +30,7 @@ def chin(
         generator: source of the random numbers.
         subject: whose tone, atonia and snoring it is.
         timeline: stages, arousals, movements.
-        breathing: snoring shakes the chin with every breath in.
-        beats: (samples,) mV, the heart's field (`heart.beat_wave`).
+        breathing: with every breath in the tongue's tone rises, and snoring shakes the chin.
         rate: Hz.
     """
     points = timeline.points
@@ -43,18 +41,17 @@ def chin(
     tone += 0.6 * envelope(twitches, generator.uniform(0.3, 1, len(twitches.onset)), points, 0.2)
     tone += 1.0 * timeline.arousal + 2.5 * timeline.movement
     trace = subject.chin_tone * upsample(tone, rate) * _muscle_noise(generator, timeline, rate)
-    inhale = np.maximum(breathing.wave(rate, AIRFLOW), 0)
+    airflow = breathing.wave(rate, AIRFLOW)
+    trace *= 1 + 0.25 * airflow
+    inhale = np.maximum(airflow, 0)
     snoring = 0.35 * subject.chin_tone * inhale * upsample(breathing.snoring, rate)
-    trace += snoring * _muscle_noise(generator, timeline, rate)
-    crosstalk = generator.uniform(2, 9)  # µV per mV of ECG
-    return trace + np.float32(crosstalk) * beats
+    return trace + snoring * _muscle_noise(generator, timeline, rate)
 
 
 def leg(
     generator: np.random.Generator,
     timeline: Timeline,
     events: NightEvents,
-    beats: np.ndarray,
     rate: int,
     side: int,
 ) -> np.ndarray:
@@ -64,7 +61,6 @@ def leg(
         generator: source of the random numbers.
         timeline: for restless wake and body movements.
         events: leg movements; each belongs to one side or both.
-        beats: (samples,) mV, the heart's field (`heart.beat_wave`).
         rate: Hz.
         side: LEFT or RIGHT.
     """
@@ -74,9 +70,7 @@ def leg(
     level = 3.5 * timeline.by_stage(1.4, 1.1, 1.0, 1.0, 0.8)
     level += envelope(moves, strength, timeline.points, 0.4)
     level += 45 * timeline.movement + 8 * timeline.arousal
-    trace = upsample(level, rate) * _muscle_noise(generator, timeline, rate)
-    crosstalk = generator.uniform(1, 5)
-    return trace + np.float32(crosstalk) * beats
+    return upsample(level, rate) * _muscle_noise(generator, timeline, rate)
 
 
 def _muscle_noise(generator: np.random.Generator, timeline: Timeline, rate: int) -> np.ndarray:

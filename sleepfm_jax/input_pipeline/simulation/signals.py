@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from sleepfm_jax.input_pipeline.simulation import brain, breathing, eyes, heart, muscles
+from sleepfm_jax.input_pipeline.simulation.artefacts import PICKUP, artefacts
 from sleepfm_jax.input_pipeline.simulation.events import LEFT, RIGHT, NightEvents, draw_events
 from sleepfm_jax.input_pipeline.simulation.hypnograms import EPOCH
 from sleepfm_jax.input_pipeline.simulation.montages import Channel, kind
@@ -13,7 +14,6 @@ from sleepfm_jax.input_pipeline.simulation.subjects import Subject
 from sleepfm_jax.input_pipeline.simulation.timeline import Timeline, draw_timeline
 
 _REGION = {"F": "frontal", "C": "central", "O": "occipital"}
-_ELECTRIC = {"eeg": 1.0, "eog": 1.0, "chin": 1.0, "left leg": 1.0, "right leg": 1.0, "ecg": 2e-3}
 
 
 class Body:
@@ -68,6 +68,9 @@ class Body:
             )
         return self._beat_waves[rate]
 
+    def _pulse(self, generator: np.random.Generator, rate: int) -> np.ndarray:
+        return heart.pulse_wave(generator, self.heart, self.breathing, self.seconds, rate)
+
     @cached_property
     def _brains(self) -> dict[int, tuple[brain.Brain, np.ndarray]]:
         return {}
@@ -85,10 +88,12 @@ class Body:
         """(seconds · rate,) what one channel records, in its unit, before clipping."""
         generator = self._stream(f"channel {channel.source}")
         trace = self._trace(channel, generator)
-        hum = _ELECTRIC.get(kind(channel.source))
-        if hum is not None:
-            trace = trace + hum * self._mains(generator, len(trace), channel.rate)
-        return trace
+        pickup = PICKUP.get(kind(channel.source))
+        if pickup is None:
+            return trace
+        beats, breath = self._beats(channel.rate), self.breathing.wave(channel.rate)
+        mains = int(self._stream("mains").choice([50, 60]))
+        return trace + artefacts(generator, pickup, beats, breath, mains, channel.rate)
 
     def _trace(self, channel: Channel, generator: np.random.Generator) -> np.ndarray:
         source, rate, line = channel.source, channel.rate, self.timeline
@@ -96,32 +101,32 @@ class Body:
             case "eeg":
                 cortex, _ = self._brain(rate)
                 region = _REGION[source[0]]
-                return brain.electrode(generator, cortex, line, self._beats(rate), region)
+                return brain.electrode(generator, cortex, line, region)
             case "eog":
                 cortex, gaze = self._brain(rate)
                 return eyes.eog(generator, gaze, cortex, line, 1 if source == "E1" else -1)
             case "chin":
-                beats = self._beats(rate)
-                return muscles.chin(generator, self.subject, line, self.breathing, beats, rate)
+                return muscles.chin(generator, self.subject, line, self.breathing, rate)
             case "left leg" | "right leg":
                 side = LEFT if source == "left leg" else RIGHT
-                return muscles.leg(generator, line, self.events, self._beats(rate), rate, side)
+                return muscles.leg(generator, line, self.events, rate, side)
             case "ecg":
-                return heart.ecg(generator, self._beats(rate), self.breathing, line, rate)
+                return heart.ecg(generator, self._beats(rate), line, rate)
             case "nasal pressure":
                 return breathing.nasal_pressure(generator, self.breathing, rate)
             case "thermistor":
                 return breathing.thermistor(generator, self.breathing, rate)
             case "thorax" | "abdomen":
-                return breathing.effort_belt(
+                belt = breathing.effort_belt(
                     generator, self.breathing, line, rate, abdomen=source == "abdomen"
                 )
+                return belt + 0.03 * self._pulse(generator, rate)
             case "snore":
                 return breathing.snore_sensor(generator, self.breathing, rate)
             case "oxygen":
                 return np.repeat(breathing.oximeter(self.breathing), rate)
             case "pulse wave":
-                return heart.pulse_wave(generator, self.heart, self.breathing, self.seconds, rate)
+                return self._pulse(generator, rate)
             case "pulse rate":
                 return np.repeat(heart.pulse_rate(self.heart), rate)
             case "position":
@@ -131,13 +136,6 @@ class Body:
             case "battery":
                 return np.linspace(4.1, 3.6, self.seconds * rate)
         raise ValueError(f"no organ makes {source!r}")
-
-    def _mains(self, generator: np.random.Generator, samples: int, rate: int) -> np.ndarray:
-        """(samples,) µV of hum at 50 or 60 Hz, the same in all of a night's channels."""
-        frequency = self._stream("mains").choice([50, 60])
-        turn = 2 * np.pi * frequency / rate * np.arange(rate)  # whole turns in a second
-        second = generator.uniform(0.1, 1.0) * np.sin(turn + generator.uniform(0, 2 * np.pi))
-        return np.tile(second.astype(np.float32), samples // rate)
 
     def _position(self, generator: np.random.Generator, rate: int) -> np.ndarray:
         """(samples,) 1 to 4, changing with some body movements."""

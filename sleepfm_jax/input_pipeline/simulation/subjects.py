@@ -104,7 +104,7 @@ def draw_subject(generator: np.random.Generator) -> Subject:
         alpha=_bounded(19 * np.exp(0.3 * other[5]), 10, 40),
         alpha_frequency=_bounded(9.8 - 0.3 * years + 0.6 * other[6], 8.3, 11.5),
         heart_rate=_bounded(62 - 2 * sex + 9 * latents["heart_rate"], 42, 95),
-        sinus_arrhythmia=_bounded(3.5 * np.exp(-0.35 * years + 0.3 * other[7]), 0.8, 9),
+        sinus_arrhythmia=_bounded(4.5 * np.exp(-0.35 * years + 0.3 * other[7]), 1, 12),
         respiratory_rate=_bounded(15 + 2.2 * latents["respiratory_rate"], 9.5, 22),
         limb_index=_bounded(14 * np.exp(0.2 * years + 1.1 * latents["limb_movements"]), 0.5, 100),
         chin_tone=_bounded(18 * np.exp(0.2 * generator.standard_normal()), 9, 40),

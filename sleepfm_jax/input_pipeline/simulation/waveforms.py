@@ -51,7 +51,9 @@ def rhythm(
     noise = generator.standard_normal((2, points))
     width = GRID_RATE / (np.sqrt(2) * np.pi * bandwidth)  # of the kernel in time, grid points
     noise = ndimage.gaussian_filter1d(noise, width, axis=1, mode="wrap")
-    noise *= envelope / noise.std()
+    # Linear interpolation between points of correlation r keeps (2 + r) / 3 of the variance.
+    variance, r = noise.var(), np.mean(noise[:, 1:] * noise[:, :-1]) / noise.var()
+    noise *= envelope / np.sqrt(variance * (2 + r) / 3)
     turn = 2 * np.pi * frequency / GRID_RATE
     carrier = np.exp(1j * np.mod(turn * np.arange(points), 2 * np.pi))
     analytic = (noise[0] + 1j * noise[1]).astype(np.complex64)
@@ -91,12 +93,24 @@ def white_noise(generator: np.random.Generator, samples: int) -> Array:
     return generator.standard_normal(samples, dtype=np.float32)
 
 
-def drift(generator: np.random.Generator, points: int, seconds: float) -> Array:
-    """A stationary Ornstein-Uhlenbeck process on the grid: unit variance, memory of `seconds`."""
-    memory = np.exp(-1 / (GRID_RATE * seconds))
-    noise = generator.standard_normal(points) * np.sqrt(1 - memory**2)
+def drift(
+    generator: np.random.Generator, points: int, memory: float, step: float = 1 / GRID_RATE
+) -> Array:
+    """A stationary Ornstein-Uhlenbeck process of unit variance.
+
+    Args:
+        generator: source of the random numbers.
+        points: how many.
+        memory: seconds after which the correlation has fallen to 1/e.
+        step: seconds from point to point; the grid's by default.
+
+    Returns:
+        (points,) float64.
+    """
+    kept = np.exp(-step / memory)
+    noise = generator.standard_normal(points) * np.sqrt(1 - kept**2)
     noise[0] = generator.standard_normal()
-    return signal.lfilter([1.0], [1.0, -memory], noise)
+    return signal.lfilter([1.0], [1.0, -kept], noise)
 
 
 def place(target: Array, times: Iterable[float], shapes: Iterable[Array], rate: float) -> None:
