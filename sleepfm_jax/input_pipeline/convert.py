@@ -173,8 +173,10 @@ def _opened(source: Source) -> Iterator[EdfRecording | RawRecording]:
     elif isinstance(source, str | os.PathLike):
         with edf.open_recording(source) as recording:
             yield recording
-    else:  # one read of all channels is far faster than one a channel, which MNE would make
+    elif hasattr(source, "load_data"):  # MNE reads all channels as fast as one: it reads once
         yield RawRecording(source if source.preload else source.copy().load_data())
+    else:
+        raise TypeError(f"{source!r} is no path, mne.io.Raw or open recording")
 
 
 def _provenance(recording: EdfRecording | RawRecording) -> dict[str, str | float]:

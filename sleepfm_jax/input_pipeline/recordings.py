@@ -21,6 +21,8 @@ from sleepfm_jax.input_pipeline.resample import RATE
 
 __all__ = ["NotFinite", "Quality", "Recording", "Signal", "open_recording", "write"]
 
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError)  # what h5py raises where bytes are wrong
+
 
 class NotFinite(InputError):  # noqa: N818 (named for what was found)
     """A channel holds samples that are no finite numbers."""
@@ -94,7 +96,7 @@ class Recording:
         stop = self.samples if stop is None else min(stop, self.samples)
         try:
             samples = self._datasets[label][start:stop]
-        except OSError as error:
+        except DAMAGE as error:
             raise InputError(
                 f"{self.path}: channel {label!r} is damaged: copy the file or make it again"
             ) from error
@@ -150,7 +152,7 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
         path: an HDF5 file, ours or in the published layout.
 
     Raises:
-        InputError: there is no such file, or it is not HDF5, cut short, without channels, or
+        InputError: there is no such file, or it is not HDF5, damaged, without channels, or
             holds something else than one row of floating-point samples a channel.
     """
     path = Path(path)
@@ -160,6 +162,9 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
         raise InputError(f"{path} {_opening_fault(error)}") from error
     try:
         return Recording(path, file)
+    except DAMAGE as error:
+        file.close()
+        raise InputError(f"{path} is damaged: copy it or make it again") from error
     except BaseException:
         file.close()
         raise

@@ -140,6 +140,11 @@ def test_the_content_decides_what_a_file_is(tmp_path: Path) -> None:
         nights.load(tmp_path / "text.hdf5")
 
 
+def test_what_is_no_night_at_all() -> None:
+    with pytest.raises(TypeError, match="3 is no path"):
+        nights.load(3)  # type: ignore[arg-type]
+
+
 def test_reading_nights_imports_neither_jax_nor_mne() -> None:
     """Workers start fast and fork safely."""
     program = """

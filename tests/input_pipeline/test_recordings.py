@@ -163,6 +163,18 @@ def test_files_that_are_absent_other_or_cut_short(tmp_path: Path) -> None:
         assert "is cut short" in refusal(tmp_path / "cut.hdf5")
 
 
+@pytest.mark.parametrize("offset", [0, 8, 60])
+def test_damaged_structure_is_refused(tmp_path: Path, offset: int) -> None:
+    path = tmp_path / "night.hdf5"
+    write(path, [Signal("C3", Modality.BAS, noise(2000), 128.0, "", Quality(0, 0, 0))], {})
+    with h5py.File(path) as file:
+        header = h5py.h5o.get_info(file["C3"].id).addr
+    content = bytearray(path.read_bytes())
+    content[header + offset : header + offset + 8] = b"damaged!"
+    path.write_bytes(content)
+    assert "is damaged" in refusal(path)
+
+
 def test_damage_within_is_found_when_read(tmp_path: Path) -> None:
     path = tmp_path / "night.hdf5"
     write(path, [Signal("C3", Modality.BAS, noise(99999), 128.0, "", Quality(0, 0, 0))], {})
