@@ -1,11 +1,12 @@
 """`sleepfm-jax simulate`: nights of simulated polysomnography with stages and outcomes."""
 
 import argparse
-import os
 from pathlib import Path
 
+from sleepfm_jax.commands import job_flags
 from sleepfm_jax.input_pipeline.simulation.montages import MONTAGES
-from sleepfm_jax.jobs.simulate import simulate_cohort
+from sleepfm_jax.jobs import runner
+from sleepfm_jax.jobs.simulate import Cohort, simulate
 
 EPILOG = """\
 example:
@@ -27,16 +28,11 @@ docs/simulator.md says what is simulated and what is not.
 
 
 def main(argv: list[str]) -> int:
-    """Simulates a cohort; 0 when all nights are there."""
+    """Simulates a cohort; 0 if all nights are there, 1 if some, 2 if none."""
     flags = _parser().parse_args(argv)
-    summary = simulate_cohort(
-        flags.output, flags.nights, flags.hours, flags.seed, flags.montage, flags.workers
-    )
-    print(
-        f"{flags.output}: {summary.made} nights simulated, {summary.kept} already there, "
-        f"{summary.seconds:.1f} s"
-    )
-    return 0
+    cohort = Cohort(flags.seed, flags.hours, flags.montage)
+    summary = simulate(cohort, flags.nights, flags.output, flags.workers)
+    return job_flags.report(summary, flags.output)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--nights", type=_nights, default=2, help="how many (default: 2)")
+    parser.add_argument("--nights", type=job_flags.count, default=2, help="how many (default: 2)")
     parser.add_argument("--hours", type=_hours, default=1.0, help="of each night (default: 1)")
     parser.add_argument("--seed", type=_seed, default=1, help="of the cohort (default: 1)")
     parser.add_argument("--output", type=Path, required=True, help="folder to fill")
@@ -58,24 +54,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--workers",
-        type=_nights,
-        default=os.cpu_count() or 1,
+        type=job_flags.count,
+        default=runner.cores(),
         help="processes (default: %(default)s)",
     )
     return parser
 
 
-def _nights(text: str) -> int:
-    return _whole(text, 1)
-
-
 def _seed(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _whole(text: str, low: int) -> int:
-    if not text.isdecimal() or int(text) < low:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} up")
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
     return int(text)
 
 

@@ -1,123 +1,97 @@
 """Simulates a cohort into a folder: nights over processes, then the tables; resumable."""
 
+import dataclasses
 import json
-import multiprocessing
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-from tqdm import tqdm
 
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.simulate import simulate_night, write_night
 from sleepfm_jax.input_pipeline.simulation.cohort import night_name, write_tables
+from sleepfm_jax.jobs import runner
 
 SETTINGS = "simulation.json"
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What a run did.
+@dataclasses.dataclass(frozen=True)
+class Cohort:
+    """What decides the bytes of a cohort's nights.
 
     Attributes:
-        made: nights written.
-        kept: nights that were there already.
-        seconds: wall time.
+        seed: ≥ 0.
+        hours: length of each night.
+        montage: one laboratory's montage for all nights; None draws one for each.
     """
 
-    made: int
-    kept: int
-    seconds: float
+    seed: int
+    hours: float
+    montage: str | None = None
 
 
-def simulate_cohort(
-    output: Path,
-    nights: int,
-    hours: float,
-    seed: int,
-    montage: str | None = None,
-    workers: int = 1,
-) -> Summary:
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """Writes a cohort's nights one by one, in any process.
+
+    Attributes:
+        cohort: which nights.
+        output: folder.
+    """
+
+    cohort: Cohort
+    output: Path
+
+    def __call__(self, night: int) -> str | None:
+        """Writes one night, or says that it was done before."""
+        name = night_name(self.cohort.seed, night)
+        files = self.output / "edf" / f"{name}.edf", self.output / "stages" / f"{name}.csv"
+        if all(file.exists() for file in files):
+            return "done before"
+        made = simulate_night(self.cohort.seed, night, self.cohort.hours, self.cohort.montage)
+        write_night(made, self.output)
+        return None
+
+
+def simulate(cohort: Cohort, nights: int, output: Path, workers: int = 1) -> runner.Summary:
     """Fills `output` with `edf/`, `stages/` and the cohort's tables.
 
     Complete nights are kept, so that an interrupted run goes on and a cohort can grow.
 
     Args:
-        output: folder.
+        cohort: seed, length and montage.
         nights: how many.
-        hours: length of each.
-        seed: of the cohort.
-        montage: one laboratory's montage for all nights; None draws one a night.
+        output: folder.
         workers: processes.
 
     Raises:
-        InputError: `output` is no folder, or holds a cohort of another seed, length or montage.
+        InputError: `output` cannot be a folder, or holds a cohort of other settings.
     """
-    started = time.monotonic()
-    _claim(output, {"seed": seed, "hours": hours, "montage": montage})
-    missing = [n for n in range(nights) if not _is_complete(output, night_name(seed, n))]
-    write_one = partial(_write_one, output, hours, seed, montage)
-    progress = tqdm(total=nights, initial=nights - len(missing), unit="night", desc="simulate")
-    with progress:
-        for _ in _over_processes(write_one, missing, workers):
-            progress.update()
-    write_tables(output, seed, nights)
-    return Summary(len(missing), nights - len(missing), time.monotonic() - started)
-
-
-def _write_one(output: Path, hours: float, seed: int, montage: str | None, night: int) -> None:
-    write_night(simulate_night(seed, night, hours, montage), output)
-
-
-def _over_processes(
-    function: Callable[[int], None], items: list[int], workers: int
-) -> Iterator[None]:
-    if workers <= 1 or len(items) <= 1:
-        yield from map(function, items)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(items)), mp_context=context) as pool:
-        try:
-            for future in as_completed([pool.submit(function, item) for item in items]):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _is_complete(output: Path, name: str) -> bool:
-    return (output / "edf" / f"{name}.edf").exists() and (
-        output / "stages" / f"{name}.csv"
-    ).exists()
-
-
-def _claim(output: Path, settings: dict[str, object]) -> None:
-    """Notes the settings in the folder, or checks that they are those already there."""
-    path = output / SETTINGS
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is not a folder; choose another --output")
-    if path.exists():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON ({error}); choose another --output") from error
-        if found != settings:
-            raise InputError(
-                f"{path} was made with {_words(found)}, not {_words(settings)}; "
-                "use those settings or another --output"
-            )
-        return
     try:
+        _claim(output / SETTINGS, dataclasses.asdict(cohort))
+        summary = runner.run(
+            Simulation(cohort, output),
+            range(nights),
+            output,
+            name=lambda night: night_name(cohort.seed, night),
+            workers=min(workers, nights),
+        )
+        write_tables(output, cohort.seed, nights)
+    except OSError as error:
+        raise InputError(f"{output} cannot be filled ({error}): give another --output") from error
+    return summary
+
+
+def _claim(path: Path, settings: dict[str, object]) -> None:
+    """Notes the settings in the folder, or checks that they are those already there."""
+    if not path.exists():
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(settings, indent=2) + "\n")
-    except OSError as error:
-        raise InputError(f"{output} cannot be written to ({error.strerror})") from error
-
-
-def _words(settings: object) -> str:
-    if not isinstance(settings, dict):
-        return repr(settings)
-    return ", ".join(f"{name} {value}" for name, value in settings.items())
+        return
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error}): give another --output") from error
+    if found != settings:
+        raise InputError(
+            f"{path} says {json.dumps(found)}, not {json.dumps(settings)}: "
+            "use those settings or another --output"
+        )

@@ -48,7 +48,7 @@ def test_a_cohort_grows_and_keeps_what_it_has(
     assert simulate(tmp_path, "--nights", "3", "--workers", "1") == 0
     assert kept.stat().st_mtime_ns == before
     assert contents(tmp_path) == contents(three_nights)
-    assert "2 nights simulated, 1 already there" in capsys.readouterr().out
+    assert "2 done, 1 skipped, 0 failed" in capsys.readouterr().out
 
 
 def test_an_interrupted_night_is_made_again(three_nights: Path, tmp_path: Path) -> None:
@@ -56,6 +56,13 @@ def test_an_interrupted_night_is_made_again(three_nights: Path, tmp_path: Path) 
     (tmp_path / "edf" / "sim9-0001.edf").unlink()  # stages are written first, the EDF last
     assert simulate(tmp_path, "--nights", "3", "--workers", "1") == 0
     assert contents(tmp_path) == contents(three_nights)
+
+
+def test_a_night_that_fails_is_listed_and_the_others_are_made(tmp_path: Path) -> None:
+    (tmp_path / "edf" / "sim9-0001.edf" / "in_the_way").mkdir(parents=True)
+    assert simulate(tmp_path, "--nights", "3", "--workers", "1") == 1
+    assert "sim9-0001" in (tmp_path / "failures.csv").read_text()
+    assert (tmp_path / "edf" / "sim9-0002.edf").is_file()
 
 
 def test_one_montage_for_all(tmp_path: Path) -> None:
@@ -72,7 +79,7 @@ def test_other_settings_are_refused_in_one_sentence(
     assert main(["simulate", *flags]) == 2
     message = capsys.readouterr().err.strip()
     assert "simulation.json" in message
-    assert "hours 0.05" in message
+    assert '"hours": 0.05' in message
     assert "another --output" in message
     assert "\n" not in message
     assert contents(three_nights) == before
@@ -92,7 +99,10 @@ def test_a_file_in_the_way_is_refused_in_one_sentence(
 ) -> None:
     (tmp_path / "cohort").write_text("not a folder")
     assert simulate(tmp_path / "cohort", "--nights", "1") == 2
-    assert "not a folder" in capsys.readouterr().err
+    message = capsys.readouterr().err.strip()
+    assert str(tmp_path / "cohort") in message
+    assert "another --output" in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from scipy import optimize
 
 from sleepfm_jax.input_pipeline.simulation.subjects import Subject
 
-SLEEP_EFFECT = 1.4  # standard deviation of the log hazard that sleep brings
+SLEEP_EFFECT = 1.7  # standard deviation of the log hazard that sleep brings
 FOLLOW_UP = (3.0, 15.0)  # years from the night to the end of the records
 DAYS_A_YEAR = 365.25
 

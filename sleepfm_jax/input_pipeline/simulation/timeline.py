@@ -10,7 +10,7 @@ from sleepfm_jax.input_pipeline.simulation.hypnograms import EPOCH, Stage
 from sleepfm_jax.input_pipeline.simulation.waveforms import GRID_RATE, drift
 
 DEPTH_MEMORY = 40.0  # seconds over which the depth of sleep fluctuates
-MIXING = 0.35  # share of the neighbouring stage for each standard deviation of depth
+MIXING = 0.32  # share of the neighbouring stage for each standard deviation of depth
 _LIGHTER = {
     Stage.WAKE: Stage.WAKE,
     Stage.N1: Stage.WAKE,
