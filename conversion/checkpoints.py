@@ -1,36 +1,34 @@
-"""Published checkpoint files and their `config.json`: read without running them, and written.
+"""Published checkpoint files: read without running them, checked entry by entry, and written.
 
-A checkpoint is a pickle; only tensors and plain containers are let in (`weights_only`), so a
-hostile file is refused instead of executed (spec §4, §6).
+A checkpoint is a pickle; only tensors and plain values are let in (`weights_only`), so a hostile
+file is refused instead of executed (spec §4, §6).
 """
 
 import dataclasses
-import json
-import pickle
+import io
+import re
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from sleepfm_jax.atomic import replacing
+from conversion.writing import write_new
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.models.foundation import FoundationConfig
 
-MODEL_CLASS = "SetTransformer"
 PREFIX = "module."  # what DataParallel puts before every key
+COUNTER = "num_batches_tracked"
 
-# {config.json key: FoundationConfig field}
-SIZES = {
-    "embed_dim": "embed_dim",
-    "num_heads": "num_heads",
-    "num_layers": "num_layers",
-    "pooling_head": "pooling_heads",
-    "dropout": "dropout",
-}
-# Facts of the architecture that a config.json repeats: another value would be another model.
-FIXED = {"in_channels": 1, "patch_size": 640, "sampling_freq": 128}
+# Losses are often stored as NumPy scalars, under NumPy 1's or 2's name; all plain values.
+_SCALAR: Any = np.float64(0).__reduce__()[0]
+NUMPY_SCALARS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")),
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,146 +37,177 @@ class Checkpoint:
 
     Attributes:
         state_dict: arrays by key, without the `module.` prefix.
-        temperature: of the contrastive loss, float32 scalar; None in a bare state dict.
-        training: epoch, losses and what else is a plain number, for provenance.
+        temperature: of the contrastive loss, a scalar; None in a bare state dict.
+        training: epoch, losses and what else is a plain number or text, for provenance.
+        prefix: `module.` if the file's keys carry it, else nothing.
     """
 
     state_dict: dict[str, np.ndarray]
     temperature: np.ndarray | None
     training: dict[str, Any]
+    prefix: str = ""
 
 
 def read(path: str | Path) -> Checkpoint:
     """Reads a base checkpoint or a bare state dict, with or without the DataParallel prefix.
 
     Raises:
-        InputError: the file is missing, damaged, or holds anything but tensors and plain values.
+        InputError: the file is missing, damaged, or holds anything but finite float32 or float64
+            tensors, counters and plain values.
     """
     content = _load(Path(path))
-    entries = content.get("state_dict", content)
-    foreign = [key for key, value in entries.items() if not isinstance(value, torch.Tensor)]
-    if foreign or not entries:
-        named = ", ".join(map(str, foreign[:5])) or "nothing at all"
-        raise InputError(
-            f"{path}: holds {named} where tensors of a state dict should be; give a checkpoint of "
-            "the published layout"
-        )
-    temperature = content.get("temperature")
-    return Checkpoint(
-        state_dict={key.removeprefix(PREFIX): value.numpy() for key, value in entries.items()},
-        temperature=None if temperature is None else _scalar(path, temperature),
-        training={
-            key: value for key, value in content.items() if isinstance(value, int | float | str)
-        },
-    )
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file; give the path of a checkpoint") from error
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: is refused because it holds more than tensors, and unpickling it could run "
-            "code; save it again with its state dict alone"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: cannot be read as a PyTorch checkpoint ({_first_line(error)}); it is "
-            "truncated or something else, download it again"
-        ) from error
     if not isinstance(content, dict):
         raise InputError(
             f"{path}: holds a {type(content).__name__}, not a checkpoint; give the file with the "
             "state dict"
         )
-    return content
+    rest = content if "state_dict" in content else {}
+    entries = content.get("state_dict", content)
+    if not isinstance(entries, dict) or not entries:
+        raise InputError(f"{path}: its state dict is empty; give another checkpoint")
+    _check(path, entries)
+    prefix = PREFIX if all(key.startswith(PREFIX) for key in entries) else ""
+    return Checkpoint(
+        {key.removeprefix(prefix): value.detach().numpy() for key, value in entries.items()},
+        _temperature(path, rest.get("temperature")),
+        {key: _plain(value) for key, value in rest.items() if _is_training(key, value)},
+        prefix,
+    )
 
 
-def _scalar(path: str | Path, value: Any) -> np.ndarray:
-    array = np.asarray(value.detach().numpy() if isinstance(value, torch.Tensor) else value)
-    if array.size != 1:
+def _load(path: Path) -> Any:
+    _check_beginning(path)
+    try:
+        _check_sums(path)
+        with torch.serialization.safe_globals(NUMPY_SCALARS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except Exception as error:  # torch raises whatever its parts raise on damaged bytes
+        foreign = re.search(r"GLOBAL (\S+)", str(error))
+        if foreign:
+            raise InputError(
+                f"{path}: is refused because it holds {foreign[1]}, more than tensors and plain "
+                "values, and unpickling that could run code; save it again with its state dict "
+                "alone"
+            ) from error
+        raise InputError(
+            f"{path}: cannot be read as a PyTorch checkpoint, it is truncated, damaged or "
+            "something else; download it again, or save it again with torch.save's defaults"
+        ) from error
+
+
+def _check_beginning(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(24)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be opened ({error.strerror}); give the path of a checkpoint"
+        ) from error
+    if beginning == b"version https://git-lfs.":
+        raise InputError(
+            f"{path}: is only Git LFS's pointer to the file; run `git lfs pull` in its folder"
+        )
+
+
+def _check_sums(path: Path) -> None:
+    """PyTorch itself reads past flipped bits; the archive knows better."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise InputError(
+                f"{path}: {damaged} in it does not match its checksum, the file is damaged; "
+                "download it again"
+            )
+
+
+def _check(path: str | Path, entries: Mapping[Any, Any]) -> None:
+    """Refuses entries that are no tensors, of another type or not finite, naming them."""
+    for is_wrong, fault, way_out in CHECKS:
+        wrong = [str(key) for key, value in entries.items() if is_wrong(key, value)]
+        if wrong:
+            raise InputError(f"{path}: {fault} in {', '.join(wrong)}; {way_out}")
+
+
+def _is_no_tensor(key: Any, value: Any) -> bool:
+    if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+        return True
+    strided = value.layout is torch.strided and not value.is_quantized and not value.is_meta
+    # A view can pretend to any size; what is stored cannot.
+    return not strided or value.untyped_storage().nbytes() < value.nbytes
+
+
+def _is_of_other_type(key: str, value: torch.Tensor) -> bool:
+    kinds = (torch.int64,) if key.endswith(COUNTER) else (torch.float32, torch.float64)
+    return value.dtype not in kinds
+
+
+def _is_not_finite(_: str, value: torch.Tensor) -> bool:
+    return not bool(torch.isfinite(value).all())
+
+
+CHECKS: tuple[tuple[Callable[[Any, Any], bool], str, str], ...] = (
+    (
+        _is_no_tensor,
+        "holds something else than a tensor",
+        "give a checkpoint of the published layout",
+    ),
+    (
+        _is_of_other_type,
+        "holds numbers other than float32 or float64 (int64 for counters)",
+        "save it again with `.float()` tensors",
+    ),
+    (
+        _is_not_finite,
+        "holds NaN or infinity, with which every embedding would be NaN,",
+        "give a checkpoint from before training diverged",
+    ),
+)
+
+
+def _temperature(path: str | Path, value: Any) -> np.ndarray | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float | np.generic):
+        value = torch.tensor(float(value), dtype=torch.float64)
+    if any(is_wrong("temperature", value) for is_wrong, _, _ in CHECKS) or value.numel() != 1:
         raise InputError(f"{path}: its temperature is no single number; give another checkpoint")
-    return array.reshape(()).astype(np.float32)
+    return value.detach().reshape(()).numpy()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _is_training(key: Any, value: Any) -> bool:
+    plain = _plain(value)
+    return isinstance(key, str) and key != "temperature" and isinstance(plain, int | float | str)
 
 
-def write(path: str | Path, checkpoint: Checkpoint) -> None:
+def _plain(value: Any) -> Any:
+    """A scalar of PyTorch or NumPy as Python's number; anything else as it is."""
+    is_scalar = isinstance(value, torch.Tensor | np.generic) and value.ndim == 0
+    return value.item() if is_scalar else value
+
+
+def write(path: str | Path, checkpoint: Checkpoint, overwrite: bool = False) -> None:
     """Writes a checkpoint in the published layout; a temperature makes it a base checkpoint.
 
+    Args:
+        path: of the file.
+        checkpoint: what to write.
+        overwrite: whether another file that stands there is replaced.
+
     Raises:
-        InputError: the file cannot be written.
+        InputError: another file stands there, or it cannot be written.
     """
     content: dict[str, Any] = {
-        key: torch.from_numpy(np.array(value)) for key, value in checkpoint.state_dict.items()
+        checkpoint.prefix + key: torch.from_numpy(np.array(value))
+        for key, value in checkpoint.state_dict.items()
     }
     if checkpoint.temperature is not None:
         temperature = torch.from_numpy(np.array(checkpoint.temperature))
         content = {"state_dict": content, "temperature": temperature, **checkpoint.training}
-    try:
-        with replacing(path) as temporary:
-            torch.save(content, temporary)
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: cannot be written ({_first_line(error)}); free some space or choose another "
-            "place"
-        ) from error
-
-
-def read_config(path: str | Path) -> tuple[FoundationConfig, dict[str, Any]]:
-    """Reads a published base `config.json`.
-
-    Returns:
-        the model's size, and every other setting for provenance.
-
-    Raises:
-        InputError: not JSON, another model class, a missing or impossible size.
-    """
-    try:
-        settings = json.loads(Path(path).read_text())
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path}: there is no such file; give the config.json that came with the checkpoint"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read as JSON ({_first_line(error)}); download it again"
-        ) from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{path}: is not a JSON object; give the checkpoint's config.json")
-    _check_settings(path, settings)
-    sizes = {field: settings[key] for key, field in SIZES.items()}
-    rest = {key: value for key, value in settings.items() if key not in SIZES}
-    return FoundationConfig(**sizes), rest
-
-
-def _check_settings(path: str | Path, settings: dict[str, Any]) -> None:
-    faults = [f"{key} is missing" for key in SIZES if key not in settings]
-    faults += [
-        f"{key} is {settings[key]!r}, not a number"
-        for key in SIZES
-        if key in settings and type(settings[key]) not in (int, float)
-    ]
-    faults += [
-        f"{key} is {settings[key]!r}, only {value} is this model"
-        for key, value in FIXED.items()
-        if settings.get(key, value) != value
-    ]
-    if settings.get("model", MODEL_CLASS) != MODEL_CLASS:
-        faults.append(f"model is {settings['model']!r}, not {MODEL_CLASS}")
-    if faults:
-        raise InputError(f"{path}: {'; '.join(faults)}; give the config.json of a base checkpoint")
-
-
-def write_config(
-    path: str | Path, config: FoundationConfig, provenance: dict[str, Any] | None = None
-) -> None:
-    """Writes a `config.json` in the published layout, with the settings that were kept."""
-    settings = {"model": MODEL_CLASS, **FIXED, **(provenance or {})}
-    settings |= {key: getattr(config, field) for key, field in SIZES.items()}
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+    elif checkpoint.training:
+        content = {"state_dict": content, **checkpoint.training}
+    file = io.BytesIO()
+    torch.save(content, file)
+    write_new(path, file.getvalue(), overwrite)

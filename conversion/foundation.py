@@ -1,20 +1,49 @@
 """The base model between its two homes: a published checkpoint and a model folder."""
 
 import dataclasses
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from flax import nnx
 
-from conversion import table, weights
+from conversion import checkpoints, config_json, table, weights
 from conversion.checkpoints import Checkpoint
 from conversion.reference import SetTransformer
+from sleepfm_jax.errors import InputError
 from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
 from sleepfm_jax.models.weights import shapes
 from sleepfm_jax.saved_model import SavedModel
 
 TEMPERATURE = "temperature"
+
+
+def import_files(checkpoint: str | Path, config: str | Path) -> SavedModel:
+    """A published checkpoint and its `config.json` as a model, made sure to come back bit-equal.
+
+    Raises:
+        InputError: a file cannot be used, or the two do not fit each other.
+    """
+    size, settings = config_json.read(config)
+    content = checkpoints.read(checkpoint)
+    source = Path(checkpoint)
+    provenance = {
+        "checkpoint": source.name,
+        "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "settings": settings,
+    }
+    try:
+        model = import_checkpoint(content, size, provenance)
+    except InputError as error:
+        raise InputError(f"{checkpoint}: {error}") from error
+    lost = _differing(content.state_dict, export_checkpoint(model).state_dict)
+    if lost:
+        raise InputError(
+            f"{checkpoint}: {', '.join(lost)} cannot be kept bit for bit; give another checkpoint"
+        )
+    return model
 
 
 def import_checkpoint(
@@ -37,7 +66,8 @@ def import_checkpoint(
     arrays = weights.to_flax(checkpoint.state_dict, table.foundation(config), _shapes(config))
     if checkpoint.temperature is not None:
         arrays[TEMPERATURE] = checkpoint.temperature
-    return SavedModel(config, arrays, {**provenance, "training": checkpoint.training})
+    kept = {"training": checkpoint.training, "prefix": checkpoint.prefix}
+    return SavedModel(config, arrays, {**provenance, **kept})
 
 
 def export_checkpoint(model: SavedModel) -> Checkpoint:
@@ -48,6 +78,7 @@ def export_checkpoint(model: SavedModel) -> Checkpoint:
         weights.to_torch(arrays, table.foundation(model.config)),
         temperature,
         model.provenance.get("training", {}),
+        model.provenance.get("prefix", ""),
     )
 
 
@@ -80,6 +111,14 @@ def load_reference(model: SavedModel) -> SetTransformer:
     network = reference_model(model.config)
     network.to(state_dict["layer_norm.weight"].dtype).load_state_dict(state_dict)
     return network.eval()
+
+
+def _differing(some: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> list[str]:
+    return [
+        key
+        for key, array in some.items()
+        if array.dtype != others[key].dtype or array.tobytes() != others[key].tobytes()
+    ]
 
 
 def _complete(config: FoundationConfig, state_dict: dict[str, np.ndarray]) -> FoundationConfig:

@@ -87,19 +87,22 @@ def _under(torch_prefix: str, flax_prefix: str, entries: Entries, **names: int) 
 
 
 def foundation(config: FoundationConfig) -> dict[str, tuple[str, Transform]]:
-    """The table of the base model `SetTransformer` (spec §1): {key: (Flax path, transform)}."""
-    table: dict[str, tuple[str, Transform]] = {
-        "patch_embedding.tokenizer.26.weight": ("tokenizer.out.kernel", LINEAR),
-        "patch_embedding.tokenizer.26.bias": ("tokenizer.out.bias", SAME),
-        "positional_encoding.pe": ("positions", TABLE_ROWS),
-        **_under("layer_norm", "norm", LAYER_NORM),
-        **_under("spatial_pooling.transformer_layer", "spatial_pooling.layer", ENCODER_LAYER),
-        **_under("temporal_pooling.transformer_layer", "temporal_pooling.layer", ENCODER_LAYER),
-    }
+    """The table of the base model `SetTransformer` (spec §1), in its checkpoints' order.
+
+    Returns:
+        {key: (Flax path, transform)}.
+    """
+    table: dict[str, tuple[str, Transform]] = {}
     for n in range(6):
         names = {"conv": 4 * n, "batch_norm": 4 * n + 1, "layer_norm": 4 * n + 3}
         path = f"tokenizer.blocks.{n}"
         table |= _under("patch_embedding.tokenizer", path, TOKENIZER_BLOCK, **names)
+    table["patch_embedding.tokenizer.26.weight"] = ("tokenizer.out.kernel", LINEAR)
+    table["patch_embedding.tokenizer.26.bias"] = ("tokenizer.out.bias", SAME)
+    table |= _under("spatial_pooling.transformer_layer", "spatial_pooling.layer", ENCODER_LAYER)
+    table["positional_encoding.pe"] = ("positions", TABLE_ROWS)
+    table |= _under("layer_norm", "norm", LAYER_NORM)
     for n in range(config.num_layers):
         table |= _under(f"transformer_encoder.layers.{n}", f"layers.{n}", ENCODER_LAYER)
+    table |= _under("temporal_pooling.transformer_layer", "temporal_pooling.layer", ENCODER_LAYER)
     return table

@@ -36,7 +36,10 @@ def to_flax(
         if key in state_dict and state_dict[key].shape != shape
     ]
     if faults:
-        raise InputError(f"the checkpoint does not fit its config: {'; '.join(faults)}")
+        raise InputError(
+            f"the checkpoint does not fit its config: {'; '.join(faults)}; give the checkpoint and "
+            "the config.json of one model"
+        )
     return {
         path: np.array(transform.to_flax(state_dict[key], shapes[path]), order="C")
         for key, (path, transform) in table.items()
@@ -52,7 +55,10 @@ def to_torch(weights: Mapping[str, np.ndarray], table: Table) -> dict[str, np.nd
     paths = {path for path, _ in table.values()}
     odd = sorted(paths ^ set(weights))
     if odd:
-        raise InputError(f"the model's arrays and the conversion table differ in {', '.join(odd)}")
+        raise InputError(
+            f"the model's arrays and the conversion table differ in {', '.join(odd)}; import the "
+            "model again"
+        )
     return {
         key: np.array(transform.to_torch(weights[path]), order="C")
         for key, (path, transform) in table.items()

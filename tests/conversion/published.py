@@ -1,0 +1,80 @@
+"""Checkpoints as others publish them, of any size, with values that the golden recipe draws."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from conversion import config_json
+from conversion.foundation import reference_model
+from sleepfm_jax.models.foundation import FoundationConfig
+from tests import golden
+from tests.data import recipe
+
+SMALL = FoundationConfig(
+    embed_dim=16, num_heads=4, num_layers=2, pooling_heads=2, feed_forward=24, max_patches=70
+)
+
+
+def state_dict(config: FoundationConfig = SMALL) -> dict[str, torch.Tensor]:
+    """Every entry different from every other, counters at 100, the table as PyTorch has it."""
+    entries = reference_model(config).state_dict()
+    return {
+        key: value if key == "positional_encoding.pe" else _drawn(key, value)
+        for key, value in entries.items()
+    }
+
+
+def _drawn(key: str, like: torch.Tensor) -> torch.Tensor:
+    drawn = recipe.weight(golden.SEED, key, tuple(like.shape), golden.is_norm(key))
+    return torch.from_numpy(np.asarray(drawn)).to(like.dtype)
+
+
+def base_checkpoint(config: FoundationConfig = SMALL, prefix: str = "") -> dict[str, Any]:
+    """What the published training saves, optimiser and all."""
+    weights = {prefix + key: value for key, value in state_dict(config).items()}
+    momentum = {0: {"momentum_buffer": torch.ones(3)}}
+    return {
+        "state_dict": weights,
+        "temperature": torch.nn.Parameter(torch.tensor(0.6180339)),
+        "optim_dict": {"state": momentum, "param_groups": [{"lr": 0.001, "params": [0]}]},
+        "scheduler_dict": {"step_size": 2, "gamma": 0.1, "_last_lr": [0.001]},
+        "epoch": 17,
+        "best_loss": 1.5,
+        "loss": np.float64(1.25),
+    }
+
+
+SETTINGS = {
+    "model": "SetTransformer",
+    "save_path": "some/folder",
+    "lr": 0.001,
+    "temperature": 0.0,
+    "modality_types": ["BAS", "RESP", "EKG", "EMG"],
+    "sampling_duration": 5,
+    "in_channels": 1,
+    "patch_size": 640,
+    "ünïcode": None,
+}
+
+
+def write(
+    folder: Path,
+    content: Any = None,
+    config: FoundationConfig = SMALL,
+    **changes: Any,
+) -> tuple[Path, Path]:
+    """Writes best.pt and config.json as PyTorch and a person would; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(base_checkpoint(config) if content is None else content, folder / "best.pt")
+    config_json.write(folder / "config.json", config, {**SETTINGS, **changes}, overwrite=True)
+    return folder / "best.pt", folder / "config.json"
+
+
+def changed(change: Callable[[dict[str, torch.Tensor]], object]) -> dict[str, Any]:
+    """A base checkpoint whose state dict has been changed."""
+    content = base_checkpoint()
+    change(content["state_dict"])
+    return content
