@@ -100,8 +100,8 @@ class SleepFM(nnx.Module):
         """Embeds a batch of windows.
 
         Args:
-            signals: (B, C, S·640), z-scored, 128 Hz; what an empty slot holds does not matter as
-                long as it is finite.
+            signals: (B, C, S·640), z-scored, 128 Hz; what empty slots and patches beyond `patches`
+                hold does not matter.
             modality: (B, C) int, 0 BAS, 1 RESP, 2 EKG, 3 EMG, −1 an empty slot.
             patches: (B,) int, how many patches of each window are real; None if all are.
 
@@ -122,6 +122,9 @@ class SleepFM(nnx.Module):
             patches = jnp.full(B, S)
         real = jnp.arange(S) < patches[:, None]  # (B, S)
         present = member.any(axis=1)  # (B, M)
+        # Masks further on multiply by zero, which neither an overflow nor a NaN would survive.
+        kept = member.any(axis=2)[:, :, None] & real[:, None, :]  # (B, C, S)
+        signals = jnp.where(jnp.repeat(kept, PATCH, axis=2), signals, 0)
 
         tokens = self.tokenizer(signals.astype(self.dtype), Slots(member, real))  # (B, C, S, E)
         pooled = self._pool_channels(tokens, member)  # (B·M, S, E)

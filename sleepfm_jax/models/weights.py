@@ -38,7 +38,7 @@ def insert(build: Callable[[], nnx.Module], arrays: Mapping[str, np.ndarray]) ->
         (path, variable.replace(_fit(_name(path), arrays[_name(path)], variable)))
         for path, variable in nnx.to_flat_state(stored)
     ]
-    return nnx.merge(graph, nnx.from_flat_state(filled), jax.tree.map(_new_stream, streams))
+    return nnx.merge(graph, nnx.from_flat_state(filled), _new_streams(streams))
 
 
 def _split(model: nnx.Module) -> tuple[nnx.GraphDef, nnx.State, nnx.State]:
@@ -56,8 +56,13 @@ def _fit(name: str, array: np.ndarray, variable: nnx.Variable) -> jax.Array:
     return jnp.asarray(array, variable.dtype)
 
 
-def _new_stream(leaf: jax.ShapeDtypeStruct) -> jax.Array:
-    """Random streams start afresh: a stored model carries none."""
+def _new_streams(streams: nnx.State) -> nnx.State:
+    """Random streams start afresh, each with its own key: a stored model carries none."""
+    leaves, structure = jax.tree.flatten(streams)
+    return jax.tree.unflatten(structure, [_new_stream(n, leaf) for n, leaf in enumerate(leaves)])
+
+
+def _new_stream(n: int, leaf: jax.ShapeDtypeStruct) -> jax.Array:
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jax.random.key(0)
+        return jax.random.key(n)
     return jnp.zeros(leaf.shape, leaf.dtype)
