@@ -81,7 +81,7 @@ def write(folder: str | os.PathLike[str], night: NightEmbeddings) -> None:
 
 def _write_file(path: Path, night: NightEmbeddings, kind: str) -> None:
     with h5py.File(path, "w", track_order=True) as file:
-        file.attrs.update({"start": 0.0, "step": STEPS[kind], **night.provenance})
+        file.attrs.update({**night.provenance, "start": 0.0, "step": STEPS[kind]})
         for modality, rows in getattr(night, kind).items():
             dataset = file.create_dataset(modality, data=rows.astype(np.float32))
             dataset.attrs["labels"] = list(night.labels[modality])
@@ -99,22 +99,29 @@ def read(folder: str | os.PathLike[str], name: str) -> NightEmbeddings:
 
 
 _File = tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]], dict[str, str | float]]
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)  # as h5py tells it
 
 
 def _read_file(path: Path) -> _File:
     try:
         with h5py.File(path, "r") as file:
-            known = [m.name for m in Modality if m.name in file]
-            rows = {name: file[name][:].astype(np.float32) for name in known}
-            labels = {name: tuple(file[name].attrs.get("labels", ())) for name in known}
-            provenance = dict(file.attrs)
-    except OSError as error:
+            rows = {m.name: file[m.name][()] for m in Modality if m.name in file}
+            labels = {name: tuple(file[name].attrs.get("labels", ())) for name in rows}
+            provenance = {k: v for k, v in file.attrs.items() if k not in ("start", "step")}
+    except _DAMAGE as error:
         raise InputError(f"{path} cannot be read ({error}): embed the night again") from error
-    if not rows or len({len(array) for array in rows.values()}) > 1:
+    if (
+        not all(_is_rows(array) for array in rows.values())
+        or len(set(map(len, rows.values()))) != 1
+    ):
         raise InputError(
             f"{path} holds no embeddings, or modalities of different length: embed the night again"
         )
-    return rows, labels, provenance
+    return {name: array.astype(np.float32) for name, array in rows.items()}, labels, provenance
+
+
+def _is_rows(array: object) -> bool:
+    return isinstance(array, np.ndarray) and array.ndim == 2 and array.dtype.kind == "f"
 
 
 def attributes(folder: str | os.PathLike[str], name: str) -> dict[str, str | float] | None:
@@ -124,6 +131,6 @@ def attributes(folder: str | os.PathLike[str], name: str) -> dict[str, str | flo
         for path in paths(folder, name).values():
             with h5py.File(path, "r") as file:
                 found = dict(file.attrs)
-    except OSError:
+    except _DAMAGE:
         return None
     return found
