@@ -123,8 +123,8 @@ class Model:
         present = [modality for modality in Modality if modality in source.modality]
         return NightEmbeddings(
             name=source.name,
-            pooled={m.name: np.ascontiguousarray(pooled[:, m]) for m in present},
-            sequence={m.name: np.ascontiguousarray(rows[m]) for m in present},
+            pooled={m.name: np.ascontiguousarray(pooled[:, m], np.float32) for m in present},
+            sequence={m.name: np.ascontiguousarray(rows[m], np.float32) for m in present},
             labels={
                 m.name: tuple(np.array(source.labels)[source.modality == m].tolist())
                 for m in present
