@@ -24,6 +24,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _remove(temporary)  # a killed process of the same number may have left it
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
@@ -37,6 +38,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _replace_folder(new: Path, old: Path) -> None:
     """The old folder stays whole until the new one stands in its place."""
     aside = old.with_name(f".{old.name}.{os.getpid()}.replaced")
+    _remove(aside)
     os.replace(old, aside)
     try:
         os.replace(new, old)
