@@ -24,7 +24,6 @@ from sleepfm_jax.saved_model import SavedModel
 from sleepfm_jax.version import __version__
 
 WINDOW = 60  # patches: 5 minutes
-SLOT_STEP = 4  # channel slots are padded to a multiple, so that few shapes are ever compiled
 
 
 def load(path: str | os.PathLike[str], dtype: str = "float32") -> "Model":
@@ -64,7 +63,9 @@ class Model:
         self, saved: SavedModel, numerics: Numerics | None = None, name: str = "model"
     ) -> None:
         numerics = numerics or Numerics()
-        graph, self._weights = nnx.split(saved_model.build(saved, numerics))
+        graph, state = nnx.split(saved_model.build(saved, numerics))
+        # Plain arrays: taking a state's variables apart at each call would cost a millisecond.
+        self._weights, structure = jax.tree.flatten(state)
         self.config = saved.config
         self.provenance = {
             "model": name,
@@ -72,14 +73,16 @@ class Model:
             "dtype": numerics.dtype,
             "embedded_by": f"sleepfm-jax {__version__}",
         }
-        # One window a call is fastest on CPU, where calls overlap and a window fits the cache.
-        self._batch = 1 if jax.default_backend() == "cpu" else 16
+        # On CPU calls overlap, a window fits the cache, and compiling for another number of
+        # channels takes a second; accelerators want more at a time, and few shapes.
+        self._batch, self._slot_step = (1, 1) if jax.default_backend() == "cpu" else (16, 4)
 
         @jax.jit
         def embed_windows(
-            weights: nnx.State, signals: jax.Array, modality: jax.Array, patches: jax.Array
+            weights: list[jax.Array], signals: jax.Array, modality: jax.Array, patches: jax.Array
         ) -> Embeddings:
-            return nnx.merge(graph, weights)(signals.astype(jnp.float32), modality, patches)
+            network = nnx.merge(graph, jax.tree.unflatten(structure, weights))
+            return network(signals.astype(jnp.float32), modality, patches)
 
         self._embed_windows = embed_windows
 
@@ -135,14 +138,15 @@ class Model:
 
     def _dispatch(self, signals: np.ndarray, modality: np.ndarray) -> list[Embeddings]:
         """Sends every batch of windows on its way; calls return before they are computed."""
+        slots = -(-len(signals) // self._slot_step) * self._slot_step
         return [
             self._embed_windows(self._weights, *batch)
-            for batch in _batches(signals, modality, self._batch)
+            for batch in _batches(signals, modality, self._batch, slots)
         ]
 
 
 def _batches(
-    signals: np.ndarray, modality: np.ndarray, size: int
+    signals: np.ndarray, modality: np.ndarray, size: int, slots: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """A night in batches of one shape.
 
@@ -150,6 +154,7 @@ def _batches(
         signals: (C, N) float16, 128 Hz.
         modality: (C,) int8.
         size: B, windows a batch.
+        slots: of a window, at least C.
 
     Yields:
         signals (B, slots, 60·640), modality (B, slots), patches (B,); zeros, −1 and 0 where the
@@ -157,7 +162,6 @@ def _batches(
     """
     C, samples = signals.shape
     S = samples // PATCH
-    slots = -(-C // SLOT_STEP) * SLOT_STEP
     tags = np.full((size, slots), -1, np.int8)
     tags[:, :C] = modality
     for first in range(0, S, size * WINDOW):

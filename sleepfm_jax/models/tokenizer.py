@@ -1,7 +1,7 @@
 """The CNN tokenizer: each 5-second patch of each channel alone becomes one token (spec §1.1).
 
-Six strided convolutions on few channels would starve a matrix unit, so each is computed as one
-banded matrix product over blocks of neighbouring samples: the same sums, several times as fast.
+Strided convolutions on few channels starve a matrix unit, so the first four are computed as banded
+matrix products over blocks of neighbouring samples: the same sums, several times as fast.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from sleepfm_jax.models.layers import LayerNorm, Numerics, dense, uniform_fan_in
 PATCH = 640  # samples: 5 s at 128 Hz
 CHANNELS = (1, 4, 8, 16, 32, 64, 128)
 KERNEL = 5  # taps, at stride 2 and padding 2
-BLOCK = 64  # outputs (positions × channels) of one banded product
+BLOCK = 64  # outputs (positions × channels) that are enough to feed a matrix unit
 
 
 def elu(x: jax.Array) -> jax.Array:
@@ -42,6 +42,26 @@ def banded(kernel: jax.Array, positions: int) -> jax.Array:
     return matrix.reshape(-1, positions * O)
 
 
+def banded_convolution(x: jax.Array, kernel: jax.Array, precision: str) -> jax.Array:
+    """The convolution (N, L, I) to (N, L/2, O) as a product of each block with a banded matrix."""
+    N, L, I = x.shape  # noqa: E741
+    positions = BLOCK // kernel.shape[-1]
+    x = x.reshape(N, L // (2 * positions), -1)  # (N, blocks, 2P·I)
+    before = jnp.pad(x[:, :-1, -2 * I :], [(0, 0), (1, 0), (0, 0)])
+    after = jnp.pad(x[:, 1:, :I], [(0, 0), (0, 1), (0, 0)])
+    x = jnp.concatenate([before, x, after], axis=-1)  # (N, blocks, (2P+3)·I)
+    x = jnp.matmul(x, banded(kernel, positions), precision=precision)  # (N, blocks, P·O)
+    return x.reshape(N, L // 2, -1)
+
+
+def plain_convolution(x: jax.Array, kernel: jax.Array, precision: str) -> jax.Array:
+    """The convolution (N, L, I) to (N, L/2, O) as XLA does it."""
+    layout = ("NWC", "WIO", "NWC")
+    return jax.lax.conv_general_dilated(
+        x, kernel, (2,), ((2, 2),), dimension_numbers=layout, precision=precision
+    )
+
+
 class StridedConv(nnx.Module):
     """A convolution of 5 taps, stride 2, padding 2, over the samples of each patch."""
 
@@ -57,14 +77,9 @@ class StridedConv(nnx.Module):
         """(…, L, I) to (…, L/2, O)."""
         *batch, length, inputs = x.shape
         outputs = self.bias.shape[0]
-        positions = max(BLOCK // outputs, 1)
-        x = x.astype(self.dtype).reshape(*batch, length // (2 * positions), -1)  # (…, blocks, 2P·I)
-        padding = [(0, 0)] * len(batch)
-        before = jnp.pad(x[..., :-1, -2 * inputs :], [*padding, (1, 0), (0, 0)])
-        after = jnp.pad(x[..., 1:, :inputs], [*padding, (0, 1), (0, 0)])
-        x = jnp.concatenate([before, x, after], axis=-1)  # (…, blocks, (2P+3)·I)
-        matrix = banded(self.kernel[...].astype(self.dtype), positions)
-        x = jnp.matmul(x, matrix, precision=self.precision)  # (…, blocks, P·O)
+        convolve = plain_convolution if outputs >= BLOCK else banded_convolution
+        x = x.astype(self.dtype).reshape(-1, length, inputs)  # (N, L, I)
+        x = convolve(x, self.kernel[...].astype(self.dtype), self.precision)  # (N, L/2, O)
         return x.reshape(*batch, length // 2, outputs) + self.bias[...].astype(self.dtype)
 
 
