@@ -235,8 +235,8 @@ MEANINGS: tuple[Meaning, ...] = (
     _resp(
         "breathing",
         """rip effort eff belt belts band resp res respiration respiratory respirazione respn
-        respiro respitrace breath breathing andning oddech atmung atem ademhaling inductance sforzo esfuerzo
-        esforco anstrengung sangle ceinture banda cinta gurt piezo""",
+        respiro respitrace breath breathing andning oddech atmung atem ademhaling inductance sforzo
+        esfuerzo esforco anstrengung sangle ceinture banda cinta gurt piezo""",
     ),
     _none(
         "movement of the body",
