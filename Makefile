@@ -16,8 +16,16 @@ venv: .venv/complete  ## the environment, exactly as locked
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# An untrained model stands in for the released one, which is not ours to ship.
+NIGHTS := $(if $(EDF),$(EDF),demo/nights/edf)
 demo: venv       ## two simulated nights (or EDF=night.edf) to embeddings and a picture in demo/
-	$(BIN)/python -m sleepfm_jax.jobs.demo --output demo $(if $(EDF),--edf "$(EDF)")
+	$(if $(EDF),,$(BIN)/sleepfm-jax simulate --nights 2 --hours 1 --seed 7 --output demo/nights)
+	$(BIN)/python -m conversion create --seed 0 --output demo/pytorch
+	$(BIN)/python -m conversion import --checkpoint demo/pytorch/best.pt \
+	  --config demo/pytorch/config.json --output demo/model
+	$(BIN)/sleepfm-jax preprocess --output demo/recordings "$(NIGHTS)"
+	$(BIN)/sleepfm-jax embed --model demo/model --output demo/embeddings demo/recordings
+	$(BIN)/sleepfm-jax plot --embeddings demo/embeddings --stages demo/nights/stages --output demo
 
 test: venv       ## all tests
 	$(BIN)/python -m pytest -n $(JOBS)
