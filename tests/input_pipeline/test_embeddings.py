@@ -85,6 +85,9 @@ def test_nothing_tells_when_and_where_it_was_written(tmp_path: Path) -> None:
         content = (tmp_path / "here" / kind / "night.hdf5").read_bytes()
         assert content == (tmp_path / "there" / kind / "night.hdf5").read_bytes()
         assert str(tmp_path).encode() not in content
+        with h5py.File(tmp_path / "here" / kind / "night.hdf5", "r") as file:
+            times = [item.id.get_create_plist().get_obj_track_times() for item in file.values()]
+            assert times == [False] * 3
 
 
 def test_rows_of_another_night_do_not_stay(tmp_path: Path) -> None:
