@@ -47,7 +47,7 @@ def load(path: str | os.PathLike[str], dtype: str = "float32") -> "Model":
     """
     if dtype not in ("float32", "bfloat16"):
         raise ValueError(f"dtype is {dtype!r}; choose float32 or bfloat16")
-    return Model(saved_model.load(path), Numerics(dtype=dtype), Path(path).name)
+    return Model(saved_model.load(path), Numerics(dtype=dtype), Path(path).resolve().name)
 
 
 class Model:

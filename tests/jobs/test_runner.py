@@ -88,11 +88,11 @@ def test_tracebacks_are_for_the_debug_log(
     capfd: pytest.CaptureFixture[str],
     workers: int,
 ) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="sleepfm_jax"):
         runner.run(work, ["break"], tmp_path, workers=workers)
     assert not caplog.records
     assert capfd.readouterr() == ("", "")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="sleepfm_jax"):
         runner.run(work, ["break"], tmp_path, workers=workers)
     assert "Traceback" in caplog.text
     assert "ZeroDivisionError" in caplog.text
