@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,10 +104,5 @@ class RawRecording:
     def __enter__(self) -> "RawRecording":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes nothing."""

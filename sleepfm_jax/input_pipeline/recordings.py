@@ -7,7 +7,6 @@ our attributes say what a dataset's name cannot. `write` makes a recording, `ope
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import numpy as np
@@ -113,12 +112,7 @@ class Recording:
     def __enter__(self) -> "Recording":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _check(self) -> None:

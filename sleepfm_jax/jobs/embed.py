@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 
 from sleepfm_jax import inference
 from sleepfm_jax.errors import InputError
@@ -115,12 +114,7 @@ class _ReadAhead:
     def __enter__(self) -> "_ReadAhead":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def take(self, source: Source) -> Night | str:
