@@ -1,6 +1,5 @@
 """Whatever happens to preprocess, no recording is half there and the next run goes on."""
 
-import resource
 import signal
 import subprocess
 import sys
@@ -57,15 +56,18 @@ def test_a_killed_run_leaves_no_half_recording_and_the_next_goes_on(
 
 
 def test_a_full_disk_ends_in_one_sentence_a_night(long_night: Path, tmp_path: Path) -> None:
-    def little_room() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
-
+    little_room = """
+import resource, signal, sys
+from sleepfm_jax.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+sys.exit(main(sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", little_room, "preprocess", "--workers", "1"]
     small = edf_files.write(tmp_path / "small.edf")
     output = tmp_path / "out"
     done = subprocess.run(
-        [*COMMAND, "--output", str(output), "--workers", "1", str(long_night), str(small)],
-        preexec_fn=little_room,
+        [*command, "--output", str(output), str(long_night), str(small)],
         capture_output=True,
         text=True,
     )
