@@ -26,7 +26,13 @@ from sleepfm_jax.version import __version__
 WINDOW = 60  # patches: 5 minutes
 
 
-def load(path: str | os.PathLike[str], dtype: str = "float32") -> "Model":
+DTYPES = ("float32", "bfloat16")
+PRECISIONS = ("highest", "high", "default")  # of matrix products, as in `jax.lax.Precision`
+
+
+def load(
+    path: str | os.PathLike[str], dtype: str = "float32", precision: str = "highest"
+) -> "Model":
     """Loads a model folder.
 
     >>> import sleepfm_jax
@@ -40,14 +46,20 @@ def load(path: str | os.PathLike[str], dtype: str = "float32") -> "Model":
     Args:
         path: a folder that `python -m conversion import` wrote.
         dtype: in which the network computes: "float32", or "bfloat16" for accelerators.
+        precision: of matrix products: "highest" for float32 all the way; "high" or "default" let
+            accelerators round factors (to TensorFloat-32, for example). CPUs know one precision.
 
     Raises:
         InputError: the folder is no model or is damaged.
-        ValueError: `dtype` is none of the two.
+        ValueError: `dtype` or `precision` is none of these.
     """
-    if dtype not in ("float32", "bfloat16"):
-        raise ValueError(f"dtype is {dtype!r}; choose float32 or bfloat16")
-    return Model(saved_model.load(path), Numerics(dtype=dtype), Path(path).resolve().name)
+    if dtype not in DTYPES or precision not in PRECISIONS:
+        raise ValueError(
+            f"dtype is {dtype!r} and precision {precision!r}; choose from {', '.join(DTYPES)} and "
+            f"from {', '.join(PRECISIONS)}"
+        )
+    numerics = Numerics(dtype=dtype, precision=precision)
+    return Model(saved_model.load(path), numerics, Path(path).resolve().name)
 
 
 class Model:
@@ -71,6 +83,7 @@ class Model:
             "model": name,
             "model_sha256": saved.content_hash,
             "dtype": numerics.dtype,
+            "precision": numerics.precision,
             "embedded_by": f"sleepfm-jax {__version__}",
         }
         # On CPU calls overlap, a window fits the cache, and compiling for another number of

@@ -4,6 +4,7 @@ import contextlib
 import doctest
 import functools
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -174,6 +175,7 @@ def test_what_made_the_embeddings_is_kept_with_them(model: Model) -> None:
         "model": "model",
         "model_sha256": SAVED.content_hash,
         "dtype": "float32",
+        "precision": "highest",
         "embedded_by": f"sleepfm-jax {sleepfm_jax.__version__}",
     }
 
@@ -187,9 +189,25 @@ def test_bfloat16_computes_in_it_and_answers_in_float32(model: Model) -> None:
     assert 2**-12 < distance(half.pooled["BAS"], full.pooled["BAS"]) < 2**-5
 
 
+@pytest.mark.parametrize("precision", inference.PRECISIONS)
+def test_the_precision_reaches_every_product_of_activations(precision: str) -> None:
+    model = Model(SAVED, Numerics(precision=precision))
+    signals, modality = np.zeros((1, 2, PATCH), np.float32), np.array([[0, 1]])
+    traced = jax.make_jaxpr(model._embed_windows)(model._weights, signals, modality, np.array([1]))
+    text = str(traced)
+    products = text.count("conv_general_dilated[") + text.count("dot_general[")
+    asked = len(re.findall(rf"Precision\.{precision.upper()}\b", text))
+    memberships, kernels = 3, 4  # of zeros and ones; laid out as bands, always exactly
+    exempt = memberships if precision == "highest" else memberships + kernels
+    assert asked == 2 * (products - exempt) > 60
+    assert model.provenance["precision"] == precision
+
+
 def test_wrong_types_and_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="dtype is 'float16'; choose float32 or bfloat16"):
+    with pytest.raises(ValueError, match=r"'float16'.*choose from float32, bfloat16"):
         inference.load(tmp_path, "float16")
+    with pytest.raises(ValueError, match=r"'exact'.*highest, high, default"):
+        inference.load(tmp_path, precision="exact")
     with pytest.raises(InputError, match="no model is here"):
         inference.load(tmp_path)
 

@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
         flags.output,
         montage,
         dtype=flags.dtype,
+        precision=flags.precision,
         workers=flags.workers or 1,
         overwrite=flags.overwrite,
     )
@@ -64,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         default="float32",
         help="in which the network computes (default: %(default)s, as the published models; "
         "bfloat16 is faster on accelerators and rounds to about 1 %%)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["highest", "high", "default"],
+        default="highest",
+        help="of matrix products (default: %(default)s, exact float32; the others let accelerators "
+        "round factors, which is faster)",
     )
     channel_flags.add(parser)
     return parser

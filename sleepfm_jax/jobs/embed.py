@@ -25,6 +25,7 @@ def embed(
     montage: Montage | None = None,
     *,
     dtype: str = "float32",
+    precision: str = "highest",
     workers: int = 1,
     overwrite: bool = False,
 ) -> runner.Summary:
@@ -37,7 +38,8 @@ def embed(
             given, subfolders are kept, so that equal names do not meet.
         montage: which channels to use; None: the default rules, and of a preprocessed recording
             every channel.
-        dtype: in which the network computes, "float32" or "bfloat16".
+        dtype: in which the network computes, as in `inference.load`.
+        precision: of its matrix products, as in `inference.load`.
         workers: nights that are read at a time, ahead of the model.
         overwrite: embed every night anew.
 
@@ -45,7 +47,7 @@ def embed(
         InputError: the model cannot be used, a path does not exist, or there is no night.
     """
     tasks = sources.find(paths, SUFFIXES)
-    network = inference.load(model, dtype)
+    network = inference.load(model, dtype, precision)
     target = _Target(Path(output), network, sources.montage_digest(montage or Montage()), overwrite)
     with _ReadAhead(tasks, target, montage, workers) as ahead:
 

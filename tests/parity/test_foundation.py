@@ -11,7 +11,6 @@ from sleepfm_jax.inference import Model
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.montage import Montage
 from tests import golden
-from tests.conftest import SHARED
 
 INPUTS = {"plain": (2, 3, 60), "padded": (3, 4, 12), "single_channel": (2, 1, 12)}
 BASE = np.load(golden.DATA / "base.npz")
@@ -38,8 +37,8 @@ def test_embeddings_equal_the_published_models(tag: str, dtype: str) -> None:
 
 
 def test_edf_to_embeddings_equals_the_published_path(psg: Path) -> None:
-    groups = json.loads((SHARED / "golden" / "signals_excerpt3.json").read_text())["modality"]
-    expected = np.load(SHARED / "golden" / "signals_excerpt3.npz")
+    groups = json.loads((golden.DATA / "signals_excerpt3.json").read_text())["modality"]
+    expected = np.load(golden.DATA / "signals_excerpt3.npz")
     montage = Montage(groups={Modality[name]: labels for name, labels in groups.items()})
     model = Model(golden.saved_model())
     night = model.embed(psg / "dreams_excerpt3" / "excerpt3.edf", montage)
