@@ -159,10 +159,20 @@ def _draw_components(axes: Axes, night: NightEmbeddings, modality: str, end: flo
 
 
 def _draw_map(axes: Axes, night: NightEmbeddings, stages: np.ndarray) -> None:
-    """Every patch by the first two components of all modalities together."""
+    """Every patch by the first two components of all modalities, coloured by stage or else time."""
     together = np.concatenate(list(night.sequence.values()), axis=1)  # (T, modalities · E)
     components = principal_components(without_positions(together), 2)
     components = np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
+    if (stages == UNSCORED).all():
+        hours = night.sequence_times / 3600
+        points = axes.scatter(components[:, 0], components[:, 1], s=5, c=hours, alpha=0.7)
+        axes.figure.colorbar(points, ax=axes, label="hours")
+    else:
+        _scatter_stages(axes, components, stages)
+    axes.set(xlabel="first component", ylabel="second component", title="one point a patch")
+
+
+def _scatter_stages(axes: Axes, components: np.ndarray, stages: np.ndarray) -> None:
     for number, name in [*enumerate(STAGES), (UNSCORED, "unscored")]:
         at = stages == number
         if at.any():
@@ -175,4 +185,3 @@ def _draw_map(axes: Axes, night: NightEmbeddings, stages: np.ndarray) -> None:
                 alpha=0.7,
             )
     axes.legend(markerscale=3, frameon=False, loc="best")
-    axes.set(xlabel="first component", ylabel="second component", title="one point a patch")

@@ -52,7 +52,14 @@ def test_the_picture_shows_modalities_and_stages() -> None:
     legend = axes[-1].get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["N2", "unscored"]
-    assert len(draw(make_night(patches=1), None).axes) == 3
+
+
+def test_without_a_hypnogram_the_map_shows_time() -> None:
+    axes = draw(make_night(), None).axes
+    assert [a.get_ylabel() for a in axes[:3]] == ["BAS", "EKG", "second component"]
+    assert axes[-1].get_ylabel() == "hours"
+    np.testing.assert_allclose(axes[2].collections[0].get_array(), np.arange(300) * 5 / 3600)
+    draw(make_night(patches=1), None)  # a night of one patch has no spread at all
 
 
 def test_every_night_gets_its_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
