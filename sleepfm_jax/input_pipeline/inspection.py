@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h5py
 
-from sleepfm_jax.input_pipeline import channels, edf, recordings
+from sleepfm_jax.input_pipeline import channels, edf, nights, recordings
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.montage import Montage
 
@@ -113,20 +113,19 @@ def _of_edf(recording: edf.EdfRecording, montage: Montage) -> Inspection:
 
 def _of_hdf5(recording: recordings.Recording, montage: Montage | None) -> Inspection:
     """The same channels as `nights.load` takes."""
-    stored = {label: m for label, m in recording.modalities.items() if m is not None}
-    if not recording.tagged:
-        uses = _uses(recording.labels, montage or Montage())
-    elif montage is None:
-        uses = [_Use(stored[label], True, SAYS_THE_FILE) for label in recording.labels]
-    elif montage.groups is not None:
-        uses = _uses(recording.labels, montage)
+    rules = nights.rules(recording, montage)
+    if rules is None:
+        uses = [
+            _Use(recording.modalities[label], True, SAYS_THE_FILE) for label in recording.labels
+        ]
     else:
-        rules = dataclasses.replace(montage, named={**stored, **montage.named})
+        uses = _uses(recording.labels, rules)
+    if montage is not None and rules is not montage:  # the file speaks where the user does not
         uses = [
             dataclasses.replace(use, why=SAYS_THE_FILE)
             if use.used and label not in montage.named
             else use
-            for label, use in zip(recording.labels, _uses(recording.labels, rules), strict=True)
+            for label, use in zip(recording.labels, uses, strict=True)
         ]
     return Inspection(
         path=recording.path,

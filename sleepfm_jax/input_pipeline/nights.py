@@ -107,20 +107,35 @@ def _load_recording(recording: Recording, montage: Montage | None) -> Night:
     )
 
 
+def rules(recording: Recording, montage: Montage | None) -> Montage | None:
+    """What decides of a recording's channels; None: the recording itself, and all are used.
+
+    What a preprocessed recording says of its channels holds unless the montage says otherwise.
+
+    Args:
+        recording: an open recording.
+        montage: that the user asks for, if any.
+    """
+    if not recording.tagged:
+        return montage or Montage()
+    if montage is None or montage.groups is not None:
+        return montage
+    known = {label: kind for label, kind in recording.modalities.items() if kind is not None}
+    return dataclasses.replace(montage, named={**known, **montage.named})
+
+
 def _wanted(
     recording: Recording, montage: Montage | None
 ) -> tuple[dict[str, Modality], list[tuple[str, str]]]:
     """Labels to use and their modality; (label, reason) of the others.
 
-    What a preprocessed recording says of its channels holds unless the montage says otherwise, and
-    their order is kept, so that they come as they would directly from the EDF.
+    The order of a preprocessed recording is kept, so that its channels come as they would directly
+    from the EDF.
     """
-    known = {label: kind for label, kind in recording.modalities.items() if kind is not None}
-    if recording.tagged and montage is None:
+    montage = rules(recording, montage)
+    if montage is None:
+        known = {label: kind for label, kind in recording.modalities.items() if kind is not None}
         return known, []
-    montage = montage or Montage()
-    if recording.tagged and montage.groups is None:
-        montage = dataclasses.replace(montage, named={**known, **montage.named})
     choice = montage.choose(recording.labels)
     chosen = sorted(choice.chosen, key=lambda c: c.index) if recording.tagged else choice.chosen
     left_out = [(label, reason) for _, label, reason in choice.left_out]
