@@ -56,7 +56,7 @@ def import_checkpoint(
 
     Args:
         checkpoint: what `checkpoints.read` returned.
-        config: the sizes that `checkpoints.read_config` returned.
+        config: the sizes that `config_json.read` returned.
         provenance: where it comes from, kept with the model.
 
     Raises:
