@@ -33,6 +33,7 @@ def test_embeddings_equal_the_published_models(tag: str, dtype: str) -> None:
                 bound = FLOAT64_BOUND
                 if dtype == "float32":
                     bound = FLOAT32_BOUND * golden.PYTORCH_ERROR[f"{tag}/{kind}"]
+                print(f"{dtype} {tag}/{kind} as {modality.name}: {error:.1e} (bound {bound:.1e})")
                 assert error <= bound, f"{kind} as {modality.name}"
 
 
@@ -45,7 +46,9 @@ def test_edf_to_embeddings_equals_the_published_path(psg: Path) -> None:
     assert {name: list(labels) for name, labels in night.labels.items()} == groups
     for name in groups:
         every_fifth = night.sequence[name].reshape(6, 60, 128)[:, ::5]
-        assert golden.error(night.pooled[name], expected[f"pooled/{name}"]) <= 3e-6
-        assert golden.error(every_fifth, expected[f"sequence/{name}"]) <= 3e-6
+        pooled = golden.error(night.pooled[name], expected[f"pooled/{name}"])
+        sequence = golden.error(every_fifth, expected[f"sequence/{name}"])
+        print(f"excerpt3 {name}: pooled {pooled:.1e}, sequence {sequence:.1e} (bound 3.0e-06)")
+        assert max(pooled, sequence) <= 3e-6
     np.testing.assert_array_equal(night.pooled_times, np.arange(6) * 300.0)
     np.testing.assert_array_equal(night.sequence_times, np.arange(360) * 5.0)
