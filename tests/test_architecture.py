@@ -15,13 +15,17 @@ ROOMS = (
     "main",
     "commands",
     "jobs",
+    "train",
     "inference",
     "saved_model",
+    "evaluate",
+    "losses",
     "models",
     "input_pipeline",
     "atomic",
     "errors",
     "version",
+    "configs",
 )
 OWN = ("sleepfm_jax", "conversion", "benchmarks", "tests")
 READS_FILES = {"h5py", "json", "mne", "os", "pathlib", "shutil", "tempfile"}

@@ -1,0 +1,1 @@
+"""What to run and how big: ml_collections files, each docstring with its command."""

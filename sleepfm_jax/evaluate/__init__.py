@@ -1,0 +1,1 @@
+"""Numbers out of predictions: retrieval and probes; no model inside."""

@@ -1,0 +1,1 @@
+"""One training loop for every task: mesh, state, step, optimisers, checkpoints, loggers."""
