@@ -1,0 +1,136 @@
+"""`sleepfm-jax pack`: recordings to a store of five-minute windows, which pretraining reads."""
+
+import argparse
+from pathlib import Path
+
+from sleepfm_jax.commands import channel_flags, job_flags
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.splits import FRACTIONS, Splits, read_published
+from sleepfm_jax.input_pipeline.windows import Rule
+
+EPILOG = """\
+examples:
+  sleepfm-jax pack --output store recordings/
+  sleepfm-jax pack --output store --subject "^([^_]+)_" --workers 4 recordings/
+  sleepfm-jax pack --output store --splits dataset_split.json recordings/
+
+writes
+  store/sleepfm_windows-SPLIT.array_record-…   the windows, one record each
+  store/windows.json                           nights, splits, and what the rule refused
+  store/failures.csv                           file and reason, if a night could not be used
+
+The store is there when it is complete, and not before; nothing but an older store is ever
+replaced, and that only with --overwrite. By default a hash of the subject decides the split:
+nights that are packed later move none. What is in a record: docs/windows.md.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Packs nights; 0 if all could be used, 1 if some, 2 if none."""
+    flags = _parser().parse_args(argv)
+    montage = channel_flags.read(flags)
+    splits = Splits(
+        seed=flags.seed,
+        fractions=_fractions(flags.fractions),
+        subject=flags.subject,
+        published=None if flags.splits is None else read_published(flags.splits),
+    )
+    rule = Rule(flags.flat_limit, flags.least_modalities, flags.least_patches)
+    from sleepfm_jax.jobs.pack import pack  # after the flags: TFDS takes a while to import
+
+    summary = pack(
+        flags.paths,
+        flags.output,
+        montage,
+        splits=splits,
+        rule=rule,
+        workers=flags.workers or 1,
+        overwrite=flags.overwrite,
+    )
+    return job_flags.report(summary, flags.output)
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--fractions {text}: give three numbers, as in 0.8,0.1,0.1") from error
+
+
+def _share(text: str) -> float:
+    """A number from 0 to 1, as a flag's type."""
+    try:
+        share = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 1")
+    return share
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sleepfm-jax pack",
+        description="Packs nights into a store of five-minute windows, split by subject.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    job_flags.add(
+        parser,
+        paths="recordings (HDF5), EDF or BDF files, or folders of them",
+        output="folder that becomes the store",
+        workers="nights cut at a time (default: 1)",
+    )
+    _add_splits(parser.add_argument_group("splits"))
+    _add_rule(parser.add_argument_group("quality"))
+    channel_flags.add(parser)
+    return parser
+
+
+def _add_splits(flags: argparse._ArgumentGroup) -> None:
+    flags.add_argument("--seed", type=int, default=0, help="of the split (default: %(default)s)")
+    flags.add_argument(
+        "--fractions",
+        default=",".join(map(str, FRACTIONS)),
+        metavar="F,F,F",
+        help="of subjects that train, validation and test get (default: %(default)s)",
+    )
+    flags.add_argument(
+        "--subject",
+        metavar="REGEX",
+        help="whose first group, in a night's name, is the subject (default: the whole name)",
+    )
+    flags.add_argument(
+        "--splits",
+        type=Path,
+        metavar="JSON",
+        help="{split: [paths]} instead of a seed, matched by file name; nights that it does not "
+        "have are left out",
+    )
+
+
+def _add_rule(flags: argparse._ArgumentGroup) -> None:
+    rule = Rule()
+    flags.add_argument(
+        "--flat-limit",
+        type=_share,
+        default=rule.flat_limit,
+        metavar="SHARE",
+        help="largest share of flat 5-second patches of a channel that stays in a window "
+        "(default: %(default)s)",
+    )
+    flags.add_argument(
+        "--least-modalities",
+        type=job_flags.count,
+        default=rule.least_modalities,
+        metavar="N",
+        help="with fewer, a window is dropped (default: %(default)s)",
+    )
+    flags.add_argument(
+        "--least-patches",
+        type=job_flags.count,
+        default=rule.least_patches,
+        metavar="N",
+        help="with fewer 5-second patches, the last window of a night is dropped "
+        "(default: %(default)s)",
+    )
