@@ -57,10 +57,15 @@ def hashes(tree: Any) -> dict[str, str]:
         TypeError: an array is complex.
     """
     arrays = named(tree)
+    spread = not all(getattr(leaf, "is_fully_addressable", True) for leaf in arrays.values())
     with jax.enable_x64(True):  # otherwise float64 of NumPy is rounded on its way in
-        started = [_start(leaf) for leaf in arrays.values()]
-    sums = [np.sum(jax.device_get(parts), axis=0, dtype=np.uint32) for parts in started]
-    found = _over_processes(np.reshape(sums, (-1, 2)).astype(np.uint32))  # (L, 2)
+        started = [_start(leaf, spread) for leaf in arrays.values()]
+    found = np.zeros((len(arrays), 2), np.uint32)
+    for total, parts in zip(found, jax.device_get(started), strict=True):
+        for part in parts:
+            total += part
+    if spread:
+        found = multihost_utils.process_allgather(found).sum(axis=0, dtype=np.uint32)
     return {n: f"{a:08x}{b:08x}" for n, (a, b) in zip(arrays, found.tolist(), strict=True)}
 
 
@@ -71,14 +76,18 @@ def fingerprint(tree: Any) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _start(leaf: Any) -> list[jax.Array]:
+def _start(leaf: Any, spread: bool) -> list[jax.Array]:
     """The sums (2,) of the parts of an array that this process answers for, being computed.
 
     No device waits for another: thousands of programs with collectives in flight can lock up.
+
+    Args:
+        leaf: an array.
+        spread: the sums of all processes will be added up.
     """
     sharding = getattr(leaf, "sharding", None)
     if not isinstance(sharding, NamedSharding):
-        return [_whole(leaf)]
+        return [_whole(leaf)] if jax.process_index() == 0 or not spread else []
     first = {shard.device for shard in leaf.addressable_shards if shard.replica_id == 0}
     sums = _sharded(sharding)(leaf)  # (devices, 2)
     return [shard.data[0] for shard in sums.addressable_shards if shard.device in first]
@@ -116,13 +125,6 @@ def _sharded(sharding: NamedSharding) -> Any:
         return over(words)  # (devices, 2)
 
     return jax.jit(run)
-
-
-def _over_processes(sums: np.ndarray) -> np.ndarray:
-    """(L, 2) of this process → of all of them together, modulo 2^32."""
-    if jax.process_count() == 1:
-        return sums
-    return multihost_utils.process_allgather(sums).sum(axis=0, dtype=np.uint32)
 
 
 def _sums(words: jax.Array, shape: tuple[int, ...], start: Sequence[Any]) -> jax.Array:
