@@ -57,17 +57,6 @@ def _fractions(text: str) -> tuple[float, ...]:
         raise InputError(f"--fractions {text}: give three numbers, as in 0.8,0.1,0.1") from error
 
 
-def _share(text: str) -> float:
-    """A number from 0 to 1, as a flag's type."""
-    try:
-        share = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 1")
-    return share
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sleepfm-jax pack",
@@ -113,7 +102,7 @@ def _add_rule(flags: argparse._ArgumentGroup) -> None:
     rule = Rule()
     flags.add_argument(
         "--flat-limit",
-        type=_share,
+        type=float,
         default=rule.flat_limit,
         metavar="SHARE",
         help="largest share of flat 5-second patches of a channel that stays in a window "
@@ -121,14 +110,14 @@ def _add_rule(flags: argparse._ArgumentGroup) -> None:
     )
     flags.add_argument(
         "--least-modalities",
-        type=job_flags.count,
+        type=int,
         default=rule.least_modalities,
         metavar="N",
         help="with fewer, a window is dropped (default: %(default)s)",
     )
     flags.add_argument(
         "--least-patches",
-        type=job_flags.count,
+        type=int,
         default=rule.least_patches,
         metavar="N",
         help="with fewer 5-second patches, the last window of a night is dropped "

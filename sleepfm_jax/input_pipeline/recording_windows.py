@@ -1,120 +1,29 @@
-"""Windows straight from nights: cut one by one from a recording, or from many as a source."""
+"""A source of windows that reads plain recordings, without packing."""
 
 import dataclasses
-import functools
 import logging
 import operator
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import nights, recordings, windows
-from sleepfm_jax.input_pipeline.convert import nothing_usable, refuse_short
-from sleepfm_jax.input_pipeline.modality import Modality
-from sleepfm_jax.input_pipeline.montage import Montage
-from sleepfm_jax.input_pipeline.nights import Night
-from sleepfm_jax.input_pipeline.recordings import NotFinite, Recording
+from sleepfm_jax.input_pipeline import night_windows, recordings, windows
+from sleepfm_jax.input_pipeline.night_windows import NightWindows
+from sleepfm_jax.input_pipeline.recordings import Recording
 from sleepfm_jax.input_pipeline.resample import RATE
 from sleepfm_jax.input_pipeline.splits import Splits
-from sleepfm_jax.input_pipeline.windows import SAMPLES, Rule, Screened, Window
+from sleepfm_jax.input_pipeline.windows import SAMPLES, Rule, Window
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".hdf5", ".h5")
 OPEN_FILES = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class NightWindows:
-    """The windows of one night before any is dropped, by number.
-
-    Attributes:
-        labels: (C,) of the channels.
-        modality: (C,) int8.
-        samples: of each channel.
-        read: (start, stop) to those samples of all channels, (C, stop - start) float16; a channel
-            with a sample that is no number there is NaN throughout.
-    """
-
-    labels: tuple[str, ...]
-    modality: np.ndarray
-    samples: int
-    read: Callable[[int, int], np.ndarray]
-
-    def __len__(self) -> int:
-        return windows.count(self.samples)
-
-    def screened(self, number: int, rule: Rule) -> Screened:
-        """One window after the rule.
-
-        Args:
-            number: of the window within the night.
-            rule: that decides.
-        """
-        start = number * SAMPLES
-        part = self.read(start, min(start + SAMPLES, self.samples))
-        return windows.screen(part, self.modality, rule)
-
-
-def of_night(night: Night) -> NightWindows:
-    """The windows of a night in memory.
-
-    Args:
-        night: all of it.
-    """
-    signals = night.signals
-    return NightWindows(
-        night.labels, night.modality, signals.shape[1], lambda start, stop: signals[:, start:stop]
-    )
-
-
-def of_recording(recording: Recording, montage: Montage | None = None) -> NightWindows:
-    """The windows of an open recording, of which only what is asked for is read.
-
-    Args:
-        recording: that stays open.
-        montage: which channels to use; None: the default rules, and of a preprocessed recording
-            every channel.
-
-    Raises:
-        InputError: it is shorter than one patch, or has none of the four modalities.
-    """
-    refuse_short(recording.path, recording.duration)
-    wanted = _wanted(recording, montage)
-    if not wanted:
-        raise nothing_usable(recording.path, recording.labels)
-    modality = np.array([*wanted.values()], np.int8)
-    labels = tuple(wanted)
-    read = functools.partial(_read, recording, labels)
-    return NightWindows(labels, modality, recording.samples, read)
-
-
-def _wanted(recording: Recording, montage: Montage | None) -> dict[str, Modality]:
-    """Labels and modalities, whatever their samples are like."""
-    rules = nights.rules(recording, montage)
-    if rules is None:
-        return {label: kind for label, kind in recording.modalities.items() if kind is not None}
-    chosen = list(rules.choose(recording.labels).chosen)
-    if recording.tagged:
-        chosen.sort(key=lambda channel: channel.index)
-    return {recording.labels[channel.index]: channel.modality for channel in chosen}
-
-
-def _read(recording: Recording, labels: tuple[str, ...], start: int, stop: int) -> np.ndarray:
-    part = np.empty((len(labels), stop - start), np.float16)  # (C, n)
-    with np.errstate(over="ignore"):  # float32 beyond float16 is infinite: no number either
-        for row, label in zip(part, labels, strict=True):
-            try:
-                row[:] = recording.read(label, start, stop)
-            except NotFinite:
-                row[:] = np.nan
-    return part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +33,7 @@ class _File:
 
 
 class RecordingWindows:
-    """A source of windows that reads plain recordings.
+    """Windows of many recordings, of which few are open at a time.
 
     Attributes:
         nights: names.
@@ -203,7 +112,7 @@ class RecordingWindows:
             if recording.samples != self._samples[number]:
                 recording.close()
                 raise InputError(f"{path} has changed since it was opened: start again")
-            self._opened[number] = (recording, of_recording(recording))
+            self._opened[number] = (recording, night_windows.of_recording(recording))
             if len(self._opened) > OPEN_FILES:
                 _, (oldest, _) = self._opened.popitem(last=False)
                 oldest.close()
@@ -234,17 +143,28 @@ def _find(paths: Iterable[str | os.PathLike[str]]) -> Iterator[_File]:
 def _of_split(
     files: list[_File], split: str | None, splits: Splits
 ) -> tuple[list[_File], list[tuple[str, str]]]:
-    """The files of a split; those that published splits do not have are told."""
+    """The files of a split, and (file, reason) of those that are in none."""
     if split is None:
         return files, []
-    of = {file: splits.split_of(file.name) for file in files}
-    unknown = [(str(file.path), "in none of the splits") for file in files if of[file] is None]
-    return [file for file in files if of[file] == split], unknown
+    chosen, left_out = [], []
+    for file in files:
+        try:
+            found = splits.split_of(file.name)
+        except InputError as error:
+            left_out.append((str(file.path), str(error)))
+            continue
+        if found is None:
+            left_out.append((str(file.path), "in none of the published splits"))
+        elif found == split:
+            chosen.append(file)
+    if left_out:
+        log.warning("%d recordings are in no split, such as %s: %s", len(left_out), *left_out[0])
+    return chosen, left_out
 
 
 def _samples(path: Path) -> int:
     with recordings.open_recording(path) as recording:
-        return of_recording(recording).samples
+        return night_windows.of_recording(recording).samples
 
 
 def _count(path: Path, samples: int, rule: Rule) -> int:

@@ -162,4 +162,4 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def _text(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True)
+    return json.dumps(content, indent=1)

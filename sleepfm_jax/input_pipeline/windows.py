@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, SupportsIndex
 
 import numpy as np
 
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.resample import RATE
 
 if TYPE_CHECKING:
@@ -77,6 +79,14 @@ class Rule:
     flat_limit: float = 0.5
     least_modalities: int = 2
     least_patches: int = 12
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flat_limit <= 1:
+            raise InputError(f"a flat limit of {self.flat_limit:g} is no share: give 0 to 1")
+        if not 1 <= self.least_modalities <= len(Modality):
+            raise InputError(f"{self.least_modalities} modalities cannot be the least: give 1 to 4")
+        if not 1 <= self.least_patches <= PATCHES:
+            raise InputError(f"{self.least_patches} patches cannot be the least: give 1 to 60")
 
 
 class Screened(NamedTuple):

@@ -12,9 +12,9 @@ import numpy as np
 
 from sleepfm_jax import atomic
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import nights, recording_windows, recordings, window_record
+from sleepfm_jax.input_pipeline import edf, night_windows, nights, recordings, window_record
 from sleepfm_jax.input_pipeline.montage import Montage
-from sleepfm_jax.input_pipeline.recording_windows import NightWindows
+from sleepfm_jax.input_pipeline.night_windows import NightWindows
 from sleepfm_jax.input_pipeline.resample import RATE
 from sleepfm_jax.input_pipeline.splits import Splits
 from sleepfm_jax.input_pipeline.window_index import NightEntry
@@ -101,17 +101,30 @@ def cut_night(
     Raises:
         InputError: it cannot be used, or no window of it; or the disk is full.
     """
+    _refuse_unwritable(name)
     split = splits.split_of(name)
     if split is None:
         return "in none of the published splits"
-    if path.suffix.lower() in sources.EDF_SUFFIXES:
-        cut = _Cut(recording_windows.of_night(nights.load(path, montage)), rule)
-        cut.write(path, file, name, splits.subject_of(name), split)
-    else:
+    subject = splits.subject_of(name)
+    if path.suffix.lower() not in sources.EDF_SUFFIXES:
         with recordings.open_recording(path) as recording:
-            cut = _Cut(recording_windows.of_recording(recording, montage), rule)
-            cut.write(path, file, name, splits.subject_of(name), split)
+            night = night_windows.of_recording(recording, montage)
+            _Cut(night, rule).write(path, file, name, subject, split)
+        return None
+    with edf.open_recording(path) as recorded:
+        if not recorded.signals:
+            return "annotations only"
+        night = night_windows.of_night(nights.load(recorded, montage))
+    _Cut(night, rule).write(path, file, name, subject, split)
     return None
+
+
+def _refuse_unwritable(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode(errors="backslashreplace").decode()
+        raise InputError(f"{shown} is no text in UTF-8: rename the file") from error
 
 
 class _Cut:

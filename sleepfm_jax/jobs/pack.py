@@ -1,7 +1,7 @@
 """Many nights to one window store: nights are cut in parallel, then written as shards in order."""
 
-import collections
 import dataclasses
+import errno
 import functools
 import logging
 import os
@@ -18,10 +18,10 @@ from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import window_index, window_shards
 from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.splits import NAMES, Splits
-from sleepfm_jax.input_pipeline.window_index import Index, NightEntry
+from sleepfm_jax.input_pipeline.window_index import Index
 from sleepfm_jax.input_pipeline.window_store import open_shard
 from sleepfm_jax.input_pipeline.windows import Rule
-from sleepfm_jax.jobs import runner, sources
+from sleepfm_jax.jobs import pack_summary, runner, sources
 from sleepfm_jax.jobs.cut_night import NO_ROOM, NightFile, cut_night
 from sleepfm_jax.version import __version__
 
@@ -59,6 +59,8 @@ def pack(
     output, splits, rule = Path(output), splits or Splits(), rule or Rule()
     tasks = sources.find(paths, SUFFIXES)
     refuse_occupied(output, overwrite)
+    for partial in output.parent.glob(f".{output.name}.*.partial"):
+        log.warning("%s was left by a run that was killed, unless one goes on: delete it", partial)
     try:
         with atomic.replacing(output) as folder:
             folder.mkdir()
@@ -66,7 +68,7 @@ def pack(
             _write(folder, cut, splits, rule)
             refuse_occupied(output, overwrite)  # hours may have passed
     except OSError as error:
-        raise _no_room(output, error.strerror or str(error)) from error
+        raise _no_room(output, error) from error
     return summary
 
 
@@ -118,10 +120,11 @@ def _cut_all(
     for _, reason in summary.failed:
         if reason.startswith(NO_ROOM):
             raise OSError(reason.removeprefix(NO_ROOM))
-        log.warning("left out: %s", reason)
     cut = [file for file in files.values() if file.is_complete()]
     if not cut:
         reasons = [reason for _, reason in [*summary.failed, *summary.skipped]]
+        for reason in reasons:
+            log.error("left out: %s", reason)
         raise InputError(
             f"none of {len(tasks)} nights can be packed; the first: {reasons[0]}: check the paths"
         )
@@ -146,15 +149,12 @@ def _write(folder: Path, cut: list[NightFile], splits: Splits, rule: Rule) -> No
     made_with = {
         "version": __version__,
         "rule": dataclasses.asdict(rule),
-        **_how_split(splits),
-        "counts": _counts(nights),
+        **pack_summary.how_split(splits),
+        "counts": pack_summary.counts(nights),
     }
     bar = tqdm(total=sum(n.windows for n in nights), unit="window", disable=not sys.stderr.isatty())
     with bar:
-        records = {
-            split: (sum(entries[file].windows for file in files), _records(files, bar))
-            for split, files in chosen.items()
-        }
+        records = {split: _records(files, bar) for split, files in chosen.items()}
         try:
             shards = window_shards.write(folder, records, made_with)
         except RuntimeError as error:  # of ArrayRecord
@@ -162,7 +162,7 @@ def _write(folder: Path, cut: list[NightFile], splits: Splits, rule: Rule) -> No
     shutil.rmtree(folder / ".cut")
     window_index.write(folder, Index(nights, shards, made_with))
     _verify(folder)
-    _tell(nights, splits)
+    pack_summary.tell(nights, splits)
 
 
 def _records(files: list[NightFile], bar: tqdm) -> Iterator[dict[str, Any]]:
@@ -186,59 +186,11 @@ def _rank(split: str) -> tuple[int, str]:
     return (NAMES.index(split) if split in NAMES else len(NAMES), split)
 
 
-def _how_split(splits: Splits) -> dict[str, Any]:
-    if splits.published is not None:
-        return {"split_by": "published", "subject": splits.subject}
-    return {
-        "split_by": "seed",
-        "subject": splits.subject,
-        "seed": splits.seed,
-        "fractions": list(splits.fractions),
-    }
-
-
-def _counts(nights: Sequence[NightEntry]) -> dict[str, Any]:
-    dropped: collections.Counter[str] = collections.Counter()
-    emptied: collections.Counter[str] = collections.Counter()
-    for night in nights:
-        dropped.update(night.dropped)
-        emptied.update(night.emptied)
-    return {
-        "nights": len(nights),
-        "windows": sum(night.windows for night in nights),
-        "dropped_windows": dict(dropped),
-        "emptied_channels": dict(emptied),
-    }
-
-
-def _tell(nights: Sequence[NightEntry], splits: Splits) -> None:
-    """Logs what is in the store and what the rule refused."""
-    by_split: dict[str, list[NightEntry]] = {}
-    for night in nights:
-        by_split.setdefault(night.split, []).append(night)
-    for split, there in by_split.items():
-        log.info("%s: %d nights, %d windows", split, len(there), sum(n.windows for n in there))
-    counts = _counts(nights)
-    log.info("windows dropped: %s", counts["dropped_windows"] or "none")
-    log.info("channels emptied in a window: %s", counts["emptied_channels"] or "none")
-    if splits.published is None:
-        for name, share in zip(NAMES, splits.fractions, strict=True):
-            if share and name not in by_split:
-                log.warning("no night fell into split %s: give more nights or another seed", name)
-    shared = _straddling(nights)
-    if shared:
-        log.warning("subjects in more than one split: %s", ", ".join(shared[:5]))
-
-
-def _straddling(nights: Sequence[NightEntry]) -> list[str]:
-    """Subjects in more than one split, which published splits may have."""
-    splits_of: dict[str, set[str]] = {}
-    for night in nights:
-        splits_of.setdefault(night.subject, set()).add(night.split)
-    return [subject for subject, found in splits_of.items() if len(found) > 1]
-
-
-def _no_room(output: Path, reason: str) -> InputError:
+def _no_room(output: Path, error: OSError) -> InputError:
+    """The fault in words; TFDS and ArrayRecord wrap the system's in many of their own."""
+    faults = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
+    text = str(error)
+    reason = next((fault for fault in faults if fault in text), error.strerror or text)
     return InputError(
         f"{output} cannot be written ({reason}): make room on the disk or write elsewhere, then "
         "run this again"

@@ -1,0 +1,53 @@
+"""Samples come back bit by bit, and damage never passes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from sleepfm_jax.input_pipeline import window_codec
+from tests.input_pipeline.small_nights import noise
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays.arrays(np.uint16, st.tuples(st.integers(1, 5), st.integers(1, 40))))
+def test_every_bit_pattern_comes_back(bits: np.ndarray) -> None:
+    signals = bits.view(np.float16)
+    found = window_codec.decode(window_codec.encode(signals), *signals.shape)
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(found.view(np.uint16), bits)
+
+
+def test_the_order_in_memory_does_not_matter() -> None:
+    signals = noise(0, 4, 640)
+    assert window_codec.encode(np.asfortranarray(signals)) == window_codec.encode(signals)
+
+
+def test_noise_shrinks() -> None:
+    signals = noise(0, 4, 38400)
+    assert len(window_codec.encode(signals)) < 0.9 * signals.nbytes
+
+
+def test_no_flipped_bit_passes() -> None:
+    signals = noise(0, 2, 640)
+    packed = window_codec.encode(signals)
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(packed)
+        damaged[random.integers(len(packed))] ^= 1 << int(random.integers(8))
+        try:
+            found = window_codec.decode(bytes(damaged), 2, 640)
+        except ValueError:
+            continue
+        np.testing.assert_array_equal(found, signals)  # an unused bit of the frame's header
+
+
+def test_another_shape_is_refused() -> None:
+    packed = window_codec.encode(noise(0, 2, 640))
+    with pytest.raises(ValueError, match="does not hold 3 channels of 640 samples"):
+        window_codec.decode(packed, 3, 640)
+    with pytest.raises(ValueError):
+        window_codec.decode(packed[:-10], 2, 640)
+    with pytest.raises(ValueError):
+        window_codec.decode(b"no frame", 2, 640)
