@@ -27,6 +27,8 @@ class Augmentation:
     def kept(self, modality: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """(C,) bool, the channels that stay, of their modalities (C,) int8, none of them empty."""
         kept = np.ones(len(modality), bool)
+        if not self.modality_dropout and not self.channel_dropout:
+            return kept
         present = np.unique(modality)
         if self.modality_dropout:
             stays = survivors(len(present), self.modality_dropout, 2, rng)

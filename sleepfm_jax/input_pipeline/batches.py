@@ -46,7 +46,7 @@ class Pretraining(Iterator[Batch]):
             "nights": batching.nights,
             "run": batching.run,
             "windows": len(source),
-            "data": zlib.crc32(source.night_of.tobytes(), zlib.crc32("\n".join(source.nights).encode())),
+            "data": _fingerprint(source),
         }
         threads = batching.threads or max(_cores() // max(batching.workers, 1), 1)
         parts = Parts(
@@ -193,6 +193,11 @@ def _rows(batch_size: int, process: int, processes: int) -> slice:
         )
     share = batch_size // processes
     return slice(process * share, (process + 1) * share)
+
+
+def _fingerprint(source: Source) -> int:
+    """Of what decides, beside the settings, which window stands where."""
+    return zlib.crc32(source.night_of.tobytes(), zlib.crc32("\n".join(source.nights).encode()))
 
 
 def _cores() -> int:
