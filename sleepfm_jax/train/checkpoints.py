@@ -79,7 +79,7 @@ class Checkpoints:
     @property
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, finished or being written, in order."""
-        return sorted(self._manager.all_steps())
+        return sorted(map(int, self._manager.all_steps()))
 
     def best(self) -> int | None:
         """The step with the lowest finite validation loss, the newest of equals."""
