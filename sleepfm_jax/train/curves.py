@@ -15,7 +15,7 @@ from sleepfm_jax.train import metrics_file
 PICTURE = "loss_and_retrieval.png"
 TRAIN_LOSS, VALIDATION_LOSS = "train/loss", "validation/loss"
 RETRIEVAL = "validation/retrieval/"  # top1, top5, candidates
-SMOOTHED = 50  # points over which the line through the training losses runs
+SMOOTHED = 10  # points to either side that the line through the training losses is the mean of
 
 
 def plot(path: str | os.PathLike[str], picture: str | os.PathLike[str] | None = None) -> Path:
@@ -55,17 +55,19 @@ def curve(lines: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[f
     return [step for step, _ in points], [value for _, value in points]
 
 
-def smooth(values: Sequence[float], points: int = SMOOTHED) -> list[float]:
-    """Mean over the latest points, fewer at the beginning."""
-    return [
-        sum(values[max(0, n - points + 1) : n + 1]) / min(points, n + 1) for n in range(len(values))
-    ]
+def smooth(values: Sequence[float], reach: int = SMOOTHED) -> list[float]:
+    """Mean over `reach` points to either side, as many as both sides have near the ends."""
+    found = []
+    for n in range(len(values)):
+        side = min(reach, n, len(values) - 1 - n)
+        found.append(sum(values[n - side : n + side + 1]) / (2 * side + 1))
+    return found
 
 
 def _draw_loss(axes: Axes, lines: Sequence[dict[str, Any]]) -> None:
     steps, losses = curve(lines, TRAIN_LOSS)
     if steps:
-        many = len(steps) > 2 * SMOOTHED
+        many = len(steps) > 100
         axes.plot(steps, losses, color="tab:blue", alpha=0.3 if many else 1, linewidth=1)
         if many:
             axes.plot(steps, smooth(losses), color="tab:blue")
