@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FARTHEST = 3.0  # standard deviations a gain goes: no float16 of a z-scored night overflows
+PIECE = 19200  # samples; glibc asks the kernel for each temporary of more than 128 kB
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,25 @@ def choose(modality: np.ndarray, slots: int, rng: np.random.Generator) -> np.nda
     _, first = np.unique(modality[channels], return_index=True)  # one of each modality
     rest = np.delete(channels, first)[: slots - len(first)]
     return np.sort(np.concatenate([channels[first], rest]))
+
+
+def amplify(samples: np.ndarray, gain: float) -> None:
+    """Multiplies samples in place, as in float32, three times as fast as NumPy converts float16.
+
+    Below 6e-5 (subnormal numbers) the last bit may differ from NumPy's.
+
+    Args:
+        samples: (T,) float16, finite and so after it.
+        gain: positive.
+    """
+    for start in range(0, len(samples), PIECE):
+        halves = samples[start : start + PIECE].view(np.uint16)
+        # A float16 without its sign, moved to where a float32 has exponent and mantissa, is that
+        # float32 times 2**-112, and so is the product until it is moved back.
+        words = np.left_shift(halves & 0x7FFF, 13, dtype=np.uint32)
+        scaled = words.view(np.float32)
+        scaled *= np.float32(gain)
+        words += ((words >> 13) & 1) + np.uint32(0xFFF)  # to the nearest, ties to even
+        words >>= 13
+        halves &= 0x8000
+        halves |= words.astype(np.uint16)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline.augment import NOTHING, Augmentation, choose
+from sleepfm_jax.input_pipeline.augment import NOTHING, Augmentation, amplify, choose
 from sleepfm_jax.input_pipeline.windows import EMPTY, SAMPLES, Source, Window
 
 LOG = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Parts:
         gains = self._augmentation.gains(C, rng)
         if gains is not None:
             for channel, gain in zip(signals, gains, strict=False):
-                np.multiply(channel, gain, out=channel, casting="same_kind")  # in float32
+                amplify(channel, gain)
         return C
 
     def __getstate__(self) -> dict[str, object]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sleepfm_jax.input_pipeline.augment import FARTHEST, Augmentation, choose, survivors
+from sleepfm_jax.input_pipeline.augment import FARTHEST, Augmentation, amplify, choose, survivors
 
 MODALITIES = st.lists(st.integers(-1, 3), min_size=1, max_size=40).map(
     lambda tags: np.array(tags, np.int8)
@@ -75,3 +75,20 @@ def test_gains_are_log_normal_and_bounded() -> None:
     assert gains.mean() == pytest.approx(0, abs=0.01)
     assert gains.std() == pytest.approx(0.2, abs=0.01)
     assert np.abs(gains).max() == pytest.approx(0.2 * FARTHEST, rel=1e-5)
+
+
+def test_amplified_samples_are_rounded_as_by_numpy() -> None:
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    every = bits.view(np.float16)[np.isfinite(bits.view(np.float16))]
+    for gain in (0.05, 0.7, 1.0, 1.4142135, 3.0):
+        with np.errstate(over="ignore"):
+            expected = np.multiply(every, np.float32(gain)).astype(np.float16)
+        amplified = every.copy()
+        fits = np.isfinite(expected)
+        amplify(amplified, gain)
+        tiny = np.abs(expected) < 2.0**-14
+        assert np.array_equal(
+            amplified[fits & ~tiny].view(np.uint16), expected[fits & ~tiny].view(np.uint16)
+        )
+        steps = amplified[tiny].view(np.int16) - expected[tiny].view(np.int16)
+        assert np.abs(steps).max() <= 1
