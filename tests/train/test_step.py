@@ -1,0 +1,131 @@
+"""The training step: the same on any mesh, compiled once, exact in chunks, safe from NaN."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec as P
+
+from sleepfm_jax.train import state, step
+from sleepfm_jax.train.mesh import make_mesh, put_batch
+from sleepfm_jax.train.optimizers import OptimizerSettings
+from tests.train import small_run
+
+MESHES = {"data": (8, 1, 1), "all": (2, 2, 2), "fsdp": (1, 8, 1)}
+STEPS = 20
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, tuple]:
+    """Twenty steps on one device, in both types."""
+    found = {}
+    for dtype in ("float64", "float32"):
+        with jax.enable_x64(dtype == "float64"):
+            run = small_run.single(dtype)
+            batches = [small_run.batch(n, dtype) for n in range(STEPS)]
+            now, seen = run.steps(run.born(), batches)
+            found[dtype] = small_run.arrays(now), [m["loss"] for m in seen]
+    return found
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_twenty_steps_are_the_same_on_any_mesh(mesh: str, alone: dict[str, tuple]) -> None:
+    assert len(jax.devices()) == 8
+    final, losses = alone["float64"]
+    with jax.enable_x64(True):
+        run = small_run.Run(small_run.task(), make_mesh(*MESHES[mesh]))
+        first, *rest = [small_run.batch(n) for n in range(STEPS)]
+        now, seen = run.steps(run.born(), [first])
+        again: list = []
+        # Nothing but the step is compiled, once; put_batch and arrays need no program.
+        assert small_run.compilations(lambda: again.extend(run.steps(now, rest))) == 0
+        now, more = again
+    np.testing.assert_allclose([m["loss"] for m in seen + more], losses, rtol=1e-8)
+    assert losses[-1] < losses[0], "twenty steps that learn nothing test nothing"
+    for name, found in small_run.arrays(now).items():
+        np.testing.assert_allclose(found, final[name], rtol=1e-8, atol=1e-8, err_msg=name)
+
+
+def test_five_steps_in_float32_are_the_same_on_a_mesh(alone: dict[str, tuple]) -> None:
+    run = small_run.Run(small_run.task("float32"), make_mesh(2, 2, 2))
+    _, seen = run.steps(run.born(), [small_run.batch(n, "float32") for n in range(5)])
+    np.testing.assert_allclose([m["loss"] for m in seen], alone["float32"][1][:5], rtol=1e-5)
+
+
+def test_weights_are_split_as_the_mesh_says() -> None:
+    run = small_run.Run(small_run.task("float32"), make_mesh(2, 2, 2))
+    layer = run.abstract.params["network"]["layers"][0]
+    moments = run.abstract.optimizer[1][0].mu["network"]["layers"][0]
+    for tree in (layer, moments):
+        assert tree["up"]["kernel"].sharding.spec == P("fsdp", "tensor")
+        assert tree["attention"]["qkv"]["kernel"].sharding.spec == P("fsdp", None, "tensor", None)
+        assert tree["up"]["kernel"].sharding.shard_shape((32, 64)) == (16, 32)
+
+
+def test_chunks_are_exact_with_frozen_batch_statistics() -> None:
+    with jax.enable_x64(True):
+        whole = small_run.single("float64", frozen=True, dropout=0.0)
+        parts = small_run.single("float64", 4, frozen=True, dropout=0.0)
+        batches = [small_run.batch(n) for n in range(3)]
+        expected, losses = whole.steps(whole.born(), batches)
+        found, seen = parts.steps(parts.born(), batches)
+        expected, found = small_run.arrays(expected), small_run.arrays(found)
+    np.testing.assert_allclose([m["loss"] for m in seen], [m["loss"] for m in losses], rtol=1e-12)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_chunks_take_batch_statistics_and_dropout_each_for_itself() -> None:
+    """The gradient is that of the loss through both chunks, each with its own masks."""
+    descent = OptimizerSettings("sgd", 1.0, "constant", momentum=0.0)
+    with jax.enable_x64(True):
+        run = small_run.Run(small_run.task(), small_run.one_device(), descent, chunks=2)
+        before, batch = run.born(), put_batch(small_run.batch(0), run.mesh)
+
+        def through_both(params: state.Tree) -> jax.Array:
+            extra, outputs = before.extra, []
+            for chunk in ({name: rows[n::2] for name, rows in batch.items()} for n in range(2)):
+                model = state.model_of(run.graph, params, extra)
+                outputs.append(run.task.forward(model, chunk))
+                extra = state.extra_of(model)
+            joined = jnp.stack(outputs, axis=1).reshape(small_run.B, *outputs[0].shape[1:])
+            model = state.model_of(run.graph, params, before.extra)
+            return run.task.objective(model, joined, batch)[0]
+
+        slope = jax.jit(jax.grad(through_both))(before.params)
+        after, _ = run.steps(run.born(), [small_run.batch(0)])
+        moved = jax.tree.map(lambda new, old: old - new, after.params, before.params)
+    moved["temperature"] = slope["temperature"]  # clamped at zero
+    slope, moved = small_run.arrays(slope), small_run.arrays(moved)
+    for name in slope:
+        np.testing.assert_allclose(moved[name], slope[name], rtol=1e-7, atol=1e-12, err_msg=name)
+
+
+def test_a_step_without_finite_numbers_changes_nothing_but_counters() -> None:
+    run = small_run.single("float32")
+    good, bad = small_run.batch(0, "float32"), small_run.batch(1, "float32")
+    bad["signals"][2, 0, 5] = np.nan
+    now, _ = run.steps(run.born(), [good])
+    before = small_run.arrays(now)
+    now, seen = run.steps(now, [bad, bad])
+    assert [int(m["skipped"]) for m in seen] == [1, 2]
+    assert [int(m["skipped_in_a_row"]) for m in seen] == [1, 2]
+    after = small_run.arrays(now)
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {".step", ".skipped", ".skipped_in_a_row"}
+    now, seen = run.steps(now, [good])
+    assert (int(seen[0]["skipped"]), int(seen[0]["skipped_in_a_row"])) == (2, 0)
+    assert int(now.step) == 4
+
+
+def test_neighbours_take_part_only_in_the_loss() -> None:
+    """With frozen statistics, what a recording embeds to is its own affair."""
+    run = small_run.single("float32", frozen=True, dropout=0.0)
+    graph = state.graphs(run.task.build).evaluate
+    forward = step.forward_step(graph, run.task, run.abstract, run.mesh)
+    one, other = small_run.batch(0, "float32"), small_run.batch(1, "float32")
+    mixed = {name: np.concatenate([one[name][:4], other[name][4:]]) for name in one}
+    now = run.born()
+    alone, among = (np.asarray(forward(now, put_batch(b, run.mesh))) for b in (one, mixed))
+    np.testing.assert_array_equal(alone[:4], among[:4])
+    assert not np.array_equal(alone[4:], among[4:])
