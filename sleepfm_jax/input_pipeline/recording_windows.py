@@ -14,6 +14,7 @@ import numpy as np
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import night_windows, recordings, windows
+from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.night_windows import NightWindows
 from sleepfm_jax.input_pipeline.recordings import Recording
 from sleepfm_jax.input_pipeline.resample import RATE
@@ -47,15 +48,18 @@ class RecordingWindows:
         split: str | None,
         splits: Splits | None,
         rule: Rule,
+        montage: Montage | None,
     ) -> None:
         self._rule = rule
+        # caps as a plain dict can be pickled, the default ones cannot
+        self._montage = montage and dataclasses.replace(montage, caps=dict(montage.caps))
         files, self.left_out = _of_split([*_find(paths)], split, splits or Splits())
         self._files: list[_File] = []
         self._samples: list[int] = []
         counts = []
         for file in files:
             try:
-                samples = _samples(file.path)
+                samples = self._samples_of(file.path)
                 counts.append(_count(file.path, samples, rule))
             except InputError as error:
                 log.warning("left out: %s", error)
@@ -100,6 +104,13 @@ class RecordingWindows:
         self.__dict__.update(state)
         self._forget()
 
+    def _samples_of(self, path: Path) -> int:
+        with recordings.open_recording(path) as recording:
+            return self._windows(recording).samples
+
+    def _windows(self, recording: Recording) -> NightWindows:
+        return night_windows.of_recording(recording, self._montage)
+
     def _forget(self) -> None:
         self._opened: OrderedDict[int, tuple[Recording, NightWindows]] = OrderedDict()
         self._lock = threading.Lock()
@@ -112,7 +123,7 @@ class RecordingWindows:
             if recording.samples != self._samples[number]:
                 recording.close()
                 raise InputError(f"{path} has changed since it was opened: start again")
-            self._opened[number] = (recording, night_windows.of_recording(recording))
+            self._opened[number] = (recording, self._windows(recording))
             if len(self._opened) > OPEN_FILES:
                 _, (oldest, _) = self._opened.popitem(last=False)
                 oldest.close()
@@ -160,11 +171,6 @@ def _of_split(
     if left_out:
         log.warning("%d recordings are in no split, such as %s: %s", len(left_out), *left_out[0])
     return chosen, left_out
-
-
-def _samples(path: Path) -> int:
-    with recordings.open_recording(path) as recording:
-        return night_windows.of_recording(recording).samples
 
 
 def _count(path: Path, samples: int, rule: Rule) -> int:

@@ -16,6 +16,7 @@ from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.resample import RATE
 
 if TYPE_CHECKING:
+    from sleepfm_jax.input_pipeline.montage import Montage
     from sleepfm_jax.input_pipeline.recording_windows import RecordingWindows
     from sleepfm_jax.input_pipeline.splits import Splits
     from sleepfm_jax.input_pipeline.window_store import WindowStore
@@ -175,6 +176,7 @@ def open_recordings(
     split: str | None = None,
     splits: "Splits | None" = None,
     rule: Rule | None = None,
+    montage: "Montage | None" = None,
 ) -> "RecordingWindows":
     """Opens plain recordings as windows, without packing.
 
@@ -185,10 +187,13 @@ def open_recordings(
         rule: that empties channels. What it would drop is known only when samples are read, so
             only windows with too few patches are dropped here; others come with their channels
             emptied.
+        montage: which channels to use; None: the default rules, and of a preprocessed recording
+            every channel.
 
     Raises:
-        InputError: a path does not exist, a recording cannot be used, or no night is left.
+        InputError: a path does not exist, two nights have one name, or no night is left; a
+            recording that cannot be used is left out and logged.
     """
     from sleepfm_jax.input_pipeline.recording_windows import RecordingWindows
 
-    return RecordingWindows(paths, split, splits, rule or Rule())
+    return RecordingWindows(paths, split, splits, rule or Rule(), montage)

@@ -149,8 +149,8 @@ class _Cut:
                 split=split,
                 labels=self._night.labels,
                 windows=self._kept,
-                dropped=dict(self._dropped),
-                emptied=dict(self._emptied),
+                dropped=dict(+self._dropped),
+                emptied=dict(+self._emptied),
             )
 
         file.write(self._records(name, subject), entry)

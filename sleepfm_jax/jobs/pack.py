@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import functools
+import glob
 import logging
 import os
 import shutil
@@ -59,7 +60,7 @@ def pack(
     output, splits, rule = Path(output), splits or Splits(), rule or Rule()
     tasks = sources.find(paths, SUFFIXES)
     refuse_occupied(output, overwrite)
-    for partial in output.parent.glob(f".{output.name}.*.partial"):
+    for partial in output.parent.glob(f".{glob.escape(output.name)}.*.partial"):
         log.warning("%s was left by a run that was killed, unless one goes on: delete it", partial)
     try:
         with atomic.replacing(output) as folder:
@@ -109,6 +110,7 @@ def _cut_all(
     """Cuts nights into files below `folder`; those that are complete, in the order of the tasks."""
     files = {task: NightFile(folder / ".cut" / f"{i:07d}") for i, task in enumerate(tasks)}
     (folder / ".cut").mkdir()
+    montage = montage and dataclasses.replace(montage, caps=dict(montage.caps))  # picklable
     work = functools.partial(_cut, montage=montage, splits=splits, rule=rule)
     summary = runner.run(
         work,

@@ -65,7 +65,11 @@ def attempt(source: windows.Source, index: int) -> windows.Window | str:
     ],
 )
 def test_an_interrupted_run_leaves_the_old_store_or_none(
-    cohort: Path, tmp_path: Path, phase: str, how: signal.Signals
+    cohort: Path,
+    tmp_path: Path,
+    phase: str,
+    how: signal.Signals,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     output = tmp_path / "store"
     command = [sys.executable, "-c", RUN, "--output", str(output), "--fractions", "1,0,0"]
@@ -82,6 +86,7 @@ def test_an_interrupted_run_leaves_the_old_store_or_none(
     assert bool(list(tmp_path.glob(".store.*"))) == (how == signal.SIGKILL)
     assert pack([cohort / "p0-a.hdf5"], output, splits=ALL_TRAIN).done == 1
     assert len(windows.open_store(output)) == 10
+    assert ("was left by a run that was killed" in caplog.text) == (how == signal.SIGKILL)
 
 
 @pytest.mark.parametrize("room", [300_000, 2_000_000])

@@ -11,6 +11,8 @@ import pytest
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import night_windows, nights, recording_windows, windows
+from sleepfm_jax.input_pipeline.modality import Modality
+from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.splits import Splits
 from sleepfm_jax.input_pipeline.windows import EMPTY, PATCH, SAMPLES, Rule, Window
 from tests.input_pipeline import small_nights
@@ -90,6 +92,14 @@ def test_pickled_sources_and_threads_read_the_same(
     with ThreadPoolExecutor(4) as pool:
         for index, window in zip(order, pool.map(other.__getitem__, order), strict=True):
             assert_same(window, expected[index])
+
+
+def test_a_montage_chooses_channels(cohort: Path) -> None:
+    montage = Montage(named={"ECG": None, "Airflow": Modality.EMG})
+    source = windows.open_recordings([cohort], montage=montage)
+    other = pickle.loads(pickle.dumps(source))
+    for window in (source[0], other[0]):
+        assert dict(zip(window.labels, window.modality, strict=True)) == {"C3-M2": 0, "Airflow": 3}
 
 
 def test_few_files_are_open_at_a_time(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
