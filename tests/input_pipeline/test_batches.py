@@ -4,12 +4,18 @@ import itertools
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline import windows
 from sleepfm_jax.input_pipeline.batches import Batch, Batching, Pretraining, held_out, pretraining
+from sleepfm_jax.input_pipeline.order import Order
+from sleepfm_jax.input_pipeline.splits import Splits
+from sleepfm_jax.jobs.pack import pack
+from tests.input_pipeline import small_nights
 from tests.input_pipeline.fake_windows import FakeWindows
 
 NIGHTS = [5, 7, 6, 8, 4, 6, 5, 9]  # 50 windows
@@ -64,17 +70,24 @@ def test_processes_hold_contiguous_rows_of_the_same_batches(
     assert_same(joined(parts), whole)
 
 
-def test_workers_make_the_same_batches_and_go_on_where_told(whole: list[Batch]) -> None:
+def test_workers_make_the_same_batches_go_on_where_told_and_name_damage(
+    whole: list[Batch],
+) -> None:
     before = pretraining(FakeWindows(NIGHTS), AUGMENTED)
     next(before)
-    batches = pretraining(FakeWindows(NIGHTS), replace(AUGMENTED, workers=2))
+    order = Order(FakeWindows(NIGHTS).night_of, AUGMENTED.batch_size, AUGMENTED.seed)
+    read = {window for step in range(1, STEPS) for window in order.batch(step)}
+    source = FakeWindows(NIGHTS, damaged=tuple({*range(50)} - read))
+    batches = pretraining(source, replace(AUGMENTED, workers=2))
     batches.set_state(before.get_state())
+    before.close()
     made = [next(batches) for _ in range(STEPS - 1)]
     assert_same(made, whole[1:])
     assert batches.get_state()["next_batch"] == STEPS
     assert all(type(values) is np.ndarray for values in made[0].values())
+    with pytest.raises(InputError, match=r"^window \d+ is damaged: pack it again"):
+        list(itertools.islice(batches, batches.batches_per_epoch))
     batches.close()
-    before.close()
 
 
 @pytest.mark.parametrize("done", [0, 1, 6])
@@ -135,7 +148,7 @@ def test_nights_of_a_batch(nights: str, most: int) -> None:
 
 def test_batches_are_free_to_be_changed() -> None:
     source = FakeWindows(NIGHTS)
-    batches = pretraining(source, Batching(batch_size=50, slots=8))
+    batches = pretraining(source, Batching(batch_size=4, slots=4))
     first = next(batches)
     kept = first["signals"].copy()
     first["signals"] += 1
@@ -154,13 +167,20 @@ def test_no_more_is_read_ahead_than_asked_for() -> None:
     batches.close()
 
 
-def test_a_damaged_window_is_named_also_from_a_worker() -> None:
-    source = FakeWindows(NIGHTS, damaged=tuple(range(50)))
-    for workers in (0, 1):
-        batches = pretraining(source, replace(AUGMENTED, workers=workers))
-        with pytest.raises(InputError, match=r"^window \d+ is damaged: pack it again"):
-            next(batches)
-        batches.close()
+def test_packed_windows_and_plain_recordings_give_the_same_batches(tmp_path: Path) -> None:
+    cohort = small_nights.cohort(tmp_path / "cohort")
+    pack([cohort], tmp_path / "store", splits=Splits(fractions=(1.0, 0.0, 0.0)))
+    batching = Batching(batch_size=4, slots=4, threads=3, channel_dropout=0.3)
+    packed = take(pretraining(windows.open_store(tmp_path / "store"), batching), 4)
+    assert_same(packed, take(pretraining(windows.open_recordings([cohort]), batching), 4))
+    assert {*np.concatenate([batch["night"] for batch in packed])} == {0, 1, 2, 3}
+    assert all(batch["signals"].any(axis=2)[batch["modality"] >= 0].all() for batch in packed)
+
+
+def test_a_damaged_window_is_named() -> None:
+    batches = pretraining(FakeWindows(NIGHTS, damaged=(7,)), AUGMENTED)
+    with pytest.raises(InputError, match=r"^window 7 is damaged: pack it again"):
+        take(batches, 2 * batches.batches_per_epoch)
 
 
 def test_batches_that_cannot_be_shared_out_are_refused() -> None:
