@@ -56,12 +56,9 @@ def curve(lines: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[f
 
 
 def smooth(values: Sequence[float], reach: int = SMOOTHED) -> list[float]:
-    """Mean over `reach` points to either side, as many as both sides have near the ends."""
-    found = []
-    for n in range(len(values)):
-        side = min(reach, n, len(values) - 1 - n)
-        found.append(sum(values[n - side : n + side + 1]) / (2 * side + 1))
-    return found
+    """Mean over `reach` points to either side, as far as there are any."""
+    windows = (values[max(0, n - reach) : n + reach + 1] for n in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
 
 
 def _draw_loss(axes: Axes, lines: Sequence[dict[str, Any]]) -> None:

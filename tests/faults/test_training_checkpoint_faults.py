@@ -79,7 +79,7 @@ def flip(path: Path, place: int, bit: int = 0) -> None:
     path.write_bytes(content)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 2**32), how=st.sampled_from(["flip", "flip", "truncate", "remove"]))
 def test_damage_is_never_loaded(run: Path, seed: int, how: str) -> None:
     """The newest step is put aside or was not touched where it counts; step 2 is there still."""
@@ -293,19 +293,15 @@ SAVING = """
 
 def test_a_run_killed_while_saving_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
-    for moment in (0.05, 0.3):
-        child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(SAVING), str(folder)], cwd=ROOT
-        )
-        try:
-            seen = wait_for(folder, lambda steps: len(steps) >= 2)
-            time.sleep(moment)
-        finally:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-        assert restored_step(folder) >= max(seen)
-        assert all(re.fullmatch(r"\d+", path.name) for path in folder.iterdir())
-        shutil.rmtree(folder)
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SAVING), str(folder)], cwd=ROOT)
+    try:
+        seen = wait_for(folder, lambda steps: len(steps) >= 2)
+        time.sleep(random.Random().uniform(0, 0.3))
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert restored_step(folder) >= max(seen)
+    assert all(path.name.isdigit() for path in folder.iterdir())  # nothing unfinished is left
 
 
 def wait_for(folder: Path, enough: Callable[[list[int]], bool]) -> list[int]:

@@ -40,7 +40,7 @@ def values(seed: int) -> State:
         "mean": array(8, dtype=jnp.bfloat16),
         "key": jax.random.key(seed),
         "keys": jax.random.split(jax.random.key(seed + 1), 8),
-        "positions": array(128, 16),
+        "positions": array(16, 4),
         "nothing": {},
     }
     optimizer = optax.adam(1e-3).init(params)
@@ -62,10 +62,20 @@ def abstract(devices: int) -> State:
 
 
 def state(seed: int, devices: int = 8) -> State:
-    """The values of a seed, laid out."""
-    return jax.tree.map(
-        lambda leaf, a: jax.device_put(leaf, a.sharding), values(seed), abstract(devices)
-    )
+    """The values of a seed, laid out over the devices of all processes."""
+    return jax.tree.map(_put, values(seed), abstract(devices))
+
+
+def _put(leaf: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return _wrap(like.sharding)(np.asarray(jax.random.key_data(leaf)))
+    held = np.asarray(leaf)
+    return jax.make_array_from_callback(held.shape, like.sharding, lambda index: held[index])
+
+
+@functools.cache
+def _wrap(sharding: NamedSharding) -> Any:
+    return jax.jit(jax.random.wrap_key_data, out_shardings=sharding)
 
 
 def same(a: State, b: State) -> bool:

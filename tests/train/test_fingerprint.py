@@ -34,17 +34,16 @@ def array(dtype: str, seed: int = 0, shape: tuple[int, ...] = SHAPE) -> np.ndarr
     return np.frombuffer(draw.bytes(size), kind).reshape(shape)
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "bool"])
 def test_any_layout_has_the_same_hash(dtype: str) -> None:
     values = array(dtype)
     expected = hashes({"a": values})
     layouts = [
         (mesh(1, 1, 1), ("data",)),
         (mesh(2, 1, 1), ("data",)),
-        (mesh(2, 2, 1), (None, ("data", "fsdp"))),
+        (mesh(1, 4, 1), (None, ("data", "fsdp"))),
         (mesh(2, 2, 2), (("fsdp", "data"), "tensor")),
         (mesh(2, 2, 2), (("data", "fsdp"), "tensor")),
-        (mesh(1, 8, 1), ("fsdp",)),
         (mesh(8, 1, 1), ()),
     ]
     with jax.enable_x64(True):
