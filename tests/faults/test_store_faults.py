@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -223,3 +224,39 @@ def test_a_write_that_stops_half_way_leaves_nothing(
     with pytest.raises(InputError, match=r"store cannot be written \(No space left on device\)"):
         pack([tmp_path / "n.hdf5"], tmp_path / "store", splits=ALL_TRAIN)
     assert [path.name for path in tmp_path.iterdir()] == ["n.hdf5"]
+
+
+def test_a_shard_that_was_not_written_whole_makes_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = window_shards.write
+
+    def cut_short(folder: Path, *rest: Any) -> dict[str, tuple[window_index.Shard, ...]]:
+        ((shard,),) = whole(folder, *rest).values()
+        path = folder / shard.file
+        path.write_bytes(path.read_bytes()[:1000])
+        return {"train": (window_index.Shard(shard.file, shard.windows, 1000),)}
+
+    monkeypatch.setattr(window_shards, "write", cut_short)
+    small_nights.night(tmp_path / "n.hdf5")
+    with pytest.raises(InputError, match="0 of 2 windows are found"):
+        pack([tmp_path / "n.hdf5"], tmp_path / "store", splits=ALL_TRAIN)
+    assert [path.name for path in tmp_path.iterdir()] == ["n.hdf5"]
+
+
+def test_what_appears_at_the_output_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = window_shards.write
+
+    def slowly(*all_: Any) -> dict[str, tuple[window_index.Shard, ...]]:
+        (tmp_path / "store").mkdir()
+        (tmp_path / "store" / "notes.txt").write_text("mine")
+        return write(*all_)
+
+    monkeypatch.setattr(window_shards, "write", slowly)
+    small_nights.night(tmp_path / "n.hdf5")
+    with pytest.raises(InputError, match="is no window store"):
+        pack([tmp_path / "n.hdf5"], tmp_path / "store", splits=ALL_TRAIN, overwrite=True)
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["notes.txt"]
+    assert not list(tmp_path.glob(".*"))
