@@ -29,6 +29,13 @@ class Slots(NamedTuple):
     patches: jax.Array
 
 
+class Statistics(NamedTuple):
+    """Mean and biased variance: (F,) running ones, or (B, C, 1, 1, F) of each slot's modality."""
+
+    mean: jax.Array
+    var: jax.Array
+
+
 class ModalityBatchNorm(nnx.Module):
     """Batch norm over the last axis, one set of statistics a modality while training.
 
@@ -55,28 +62,27 @@ class ModalityBatchNorm(nnx.Module):
         if use_running_average is not None:
             self.use_running_average = use_running_average
 
-    def __call__(self, x: jax.Array, slots: Slots) -> jax.Array:
-        """Normalises (B, C, S, L, F); returns the same shape.
-
-        Args:
-            x: activations of the tokenizer.
-            slots: membership (B, C, M) and real patches (B, S).
-        """
-        if self.use_running_average:
-            mean, var = self.mean[...], self.var[...]  # (F,)
-        else:
-            mean, var = self._batch_statistics(x, slots)  # (B, C, 1, 1, F)
+    def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
+        """Normalises (…, B, C, S, L, F) with given statistics; returns the same shape."""
+        mean, var = statistics
         factor = self.scale[...] * jax.lax.rsqrt(var + EPSILON)
         return ((x - mean) * factor + self.bias[...]).astype(self.dtype)
 
-    def _batch_statistics(self, x: jax.Array, slots: Slots) -> tuple[jax.Array, jax.Array]:
-        """Mean and biased variance of each slot's modality; updates the running ones."""
+    def statistics(self, x: jax.Array, slots: Slots) -> Statistics:
+        """What to normalise with: the batch's statistics while training, else the running ones.
+
+        Args:
+            x: (K, B, C, S/K, L, F), activations of K chunks of each recording's patches.
+            slots: membership (B, C, M) and real patches (B, S).
+        """
+        if self.use_running_average:
+            return Statistics(self.mean[...], self.var[...])
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        K, B, _, S, L, _ = x.shape
         member = slots.member.astype(x.dtype)
-        real = slots.patches.astype(x.dtype)[:, None, :, None, None]  # (B, 1, S, 1, 1)
-        values = (
-            jnp.einsum("bcm,bs->m", member, slots.patches.astype(x.dtype)) * x.shape[-2]
-        )  # (M,)
+        patches = slots.patches.astype(x.dtype)
+        real = patches.reshape(B, K, S).swapaxes(0, 1)[:, :, None, :, None, None]
+        values = jnp.einsum("bcm,bs->m", member, patches) * L  # (M,)
 
         def modality_mean(sums: jax.Array) -> jax.Array:
             total = jnp.einsum("bcm,bcf->mf", member, sums, precision="highest")
@@ -86,11 +92,11 @@ class ModalityBatchNorm(nnx.Module):
             chosen = jnp.einsum("bcm,mf->bcf", member, statistic, precision="highest")
             return chosen[:, :, None, None, :]  # (B, C, 1, 1, F)
 
-        mean = modality_mean((x * real).sum(axis=(2, 3)))
+        mean = modality_mean((x * real).sum(axis=(0, 3, 4)))
         centred = (x - of_slots(mean)) * real
-        var = modality_mean(jnp.square(centred).sum(axis=(2, 3)))
+        var = modality_mean(jnp.square(centred).sum(axis=(0, 3, 4)))
         self._update_running(mean, var, values)
-        return of_slots(mean), of_slots(var)
+        return Statistics(of_slots(mean), of_slots(var))
 
     def _update_running(self, mean: jax.Array, var: jax.Array, values: jax.Array) -> None:
         unbiased = var * (values / jnp.maximum(values - 1.0, 1.0))[:, None]  # (M, F)

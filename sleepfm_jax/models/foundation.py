@@ -68,30 +68,39 @@ class SleepFM(nnx.Module):
     Args:
         config: sizes.
         numerics: types and precision.
+        remat: whether the backward pass computes the inside of each tokenizer block and of each
+            encoder layer again instead of keeping it in memory.
         rngs: for initial weights and dropout.
     """
 
     def __init__(
-        self, config: FoundationConfig, numerics: Numerics | None = None, *, rngs: nnx.Rngs
+        self,
+        config: FoundationConfig,
+        numerics: Numerics | None = None,
+        remat: bool = False,
+        *,
+        rngs: nnx.Rngs,
     ) -> None:
         numerics = numerics or Numerics()
         width, hidden, dropout = config.embed_dim, config.feed_forward, config.dropout
         self.config = config
         self.dtype = numerics.dtype
-        self.tokenizer = Tokenizer(width, numerics, rngs=rngs)
+        self.tokenizer = Tokenizer(width, numerics, remat, rngs=rngs)
         self.spatial_pooling = AttentionPooling(
-            width, config.pooling_heads, hidden, dropout, numerics, rngs=rngs
+            width, config.pooling_heads, hidden, dropout, numerics, remat, rngs=rngs
         )
         self.positions = PositionalTable(sinusoidal_table(config.max_patches, width))
         self.norm = LayerNorm((width,), numerics)
         self.layers = nnx.List(
             [
-                EncoderLayer(width, config.num_heads, hidden, dropout, True, numerics, rngs=rngs)
+                EncoderLayer(
+                    width, config.num_heads, hidden, dropout, True, numerics, remat, rngs=rngs
+                )
                 for _ in range(config.num_layers)
             ]
         )
         self.temporal_pooling = AttentionPooling(
-            width, config.pooling_heads, hidden, dropout, numerics, rngs=rngs
+            width, config.pooling_heads, hidden, dropout, numerics, remat, rngs=rngs
         )
 
     def __call__(

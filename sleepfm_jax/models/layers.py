@@ -176,6 +176,7 @@ class EncoderLayer(nnx.Module):
         dropout: rate at the four sites.
         pre_norm: norms before attention and feed-forward (True) or after the residuals (False).
         numerics: types and precision.
+        remat: whether the backward pass computes the layer's inside again.
         rngs: for initial weights and dropout.
     """
 
@@ -187,6 +188,7 @@ class EncoderLayer(nnx.Module):
         dropout: float,
         pre_norm: bool,
         numerics: Numerics,
+        remat: bool = False,
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -197,6 +199,7 @@ class EncoderLayer(nnx.Module):
         self.norm2 = LayerNorm((width,), numerics)
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
         self.pre_norm = pre_norm
+        self.remat = remat
 
     def feed_forward(self, tokens: jax.Array) -> jax.Array:
         """(…, E) to (…, E)."""
@@ -205,6 +208,10 @@ class EncoderLayer(nnx.Module):
 
     def __call__(self, tokens: jax.Array, mask: jax.Array) -> jax.Array:
         """Tokens (N, S, E) and mask (N, 1 or S, S), as `SelfAttention`, to (N, S, E)."""
+        call = nnx.remat(EncoderLayer._layer) if self.remat else EncoderLayer._layer
+        return call(self, tokens, mask)
+
+    def _layer(self, tokens: jax.Array, mask: jax.Array) -> jax.Array:
         if self.pre_norm:
             tokens = tokens + self.dropout(self.attention(self.norm1(tokens), mask))
             return tokens + self.dropout(self.feed_forward(self.norm2(tokens)))

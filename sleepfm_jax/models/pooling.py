@@ -19,6 +19,7 @@ class AttentionPooling(nnx.Module):
         feed_forward: hidden width of the layer's feed-forward.
         dropout: rate at the layer's four sites.
         numerics: types and precision.
+        remat: of the layer, as in `EncoderLayer`.
         rngs: for initial weights and dropout.
     """
 
@@ -29,10 +30,13 @@ class AttentionPooling(nnx.Module):
         feed_forward: int,
         dropout: float,
         numerics: Numerics,
+        remat: bool = False,
         *,
         rngs: nnx.Rngs,
     ) -> None:
-        self.layer = EncoderLayer(width, heads, feed_forward, dropout, False, numerics, rngs=rngs)
+        self.layer = EncoderLayer(
+            width, heads, feed_forward, dropout, False, numerics, remat, rngs=rngs
+        )
         self.precision = numerics.precision
 
     def __call__(
@@ -51,9 +55,16 @@ class AttentionPooling(nnx.Module):
         member = member.astype(tokens.dtype)
         same = jnp.einsum("ncg,nkg->nck", member, member) > 0  # (N, C, C)
         hidden = self.layer(tokens, same)  # (N, C, E)
-        count = member.sum(axis=1)  # (N, G)
+        count = member.sum(axis=1, dtype=jnp.float32)  # (N, G)
         if skip_single:
             alone = jnp.einsum("ncg,ng->nc", member, (count == 1).astype(member.dtype)) > 0
             hidden = jnp.where(alone[..., None], tokens, hidden)
-        share = member / jnp.maximum(count, 1)[:, None, :]  # (N, C, G)
-        return jnp.einsum("ncg,nce->nge", share, hidden, precision=self.precision)
+        exact = jnp.promote_types(tokens.dtype, jnp.float32)  # 1/60 has no bfloat16
+        total = jnp.einsum(
+            "ncg,nce->nge",
+            member,
+            hidden,
+            precision=self.precision,
+            preferred_element_type=exact,
+        )
+        return (total / jnp.maximum(count, 1)[..., None]).astype(tokens.dtype)

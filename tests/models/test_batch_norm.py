@@ -17,6 +17,7 @@ from sleepfm_jax.models.weights import insert
 from tests.models.small_network import distance
 
 B, C, S, L, F = 3, 5, 4, 2, 3
+K = 2  # chunks of the patches
 Arrays = dict[str, np.ndarray]
 
 
@@ -40,7 +41,10 @@ def norm(dtype: str = "float64", param_dtype: str = "float64", **view: bool) -> 
     def run(x: jax.Array, modality: jax.Array, patches: jax.Array) -> Any:
         module = nnx.view(insert(lambda: ModalityBatchNorm(F, numerics), arrays()), **view)
         member = modality[..., None] == jnp.arange(4)
-        y = module(x, Slots(member, jnp.arange(S) < patches[:, None]))
+        slots = Slots(member, jnp.arange(S) < patches[:, None])
+        chunks = jnp.moveaxis(x.reshape(B, C, K, S // K, L, F), 2, 0)
+        y = module(chunks, module.statistics(chunks, slots))  # (K, B, C, S/K, L, F)
+        y = jnp.moveaxis(y, 0, 2).reshape(x.shape)
         return y, nnx.to_pure_dict(nnx.state(module))
 
     def call(*inputs: np.ndarray) -> tuple[np.ndarray, Arrays]:

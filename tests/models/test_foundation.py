@@ -15,7 +15,9 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sleepfm_jax.models.foundation import SleepFM
 from sleepfm_jax.models.tokenizer import PATCH
+from sleepfm_jax.models.weights import insert
 from tests.models import small_network
 from tests.models.small_network import distance
 
@@ -233,3 +235,20 @@ def test_bfloat16_is_float32_to_its_eight_bits() -> None:
         assert 2**-12 < error < 2**-5
     parameters = nnx.state(small_network.model("bfloat16", "float32"), nnx.Param)
     assert {leaf.dtype for leaf in jax.tree.leaves(parameters)} == {np.dtype("float32")}
+
+
+def rematerialised(remat: bool) -> int:
+    """How many parts of the model the backward pass is to compute again."""
+    build = lambda: SleepFM(small_network.CONFIG, remat=remat, rngs=nnx.Rngs(0))  # noqa: E731
+    graph, state = nnx.split(insert(build, small_network.weights()))
+    inputs = jnp.zeros((B, C, S * PATCH)), jnp.zeros((B, C), int)
+    traced = jax.make_jaxpr(lambda state, *inputs: nnx.merge(graph, state)(*inputs))(state, *inputs)
+    return sum(
+        equation.primitive.name.startswith(("remat", "checkpoint")) for equation in traced.eqns
+    )
+
+
+def test_remat_is_of_every_block_and_layer_and_by_choice() -> None:
+    """Seven stretches of the tokenizer between batch statistics, both poolings, each layer."""
+    assert rematerialised(True) == 7 + 2 + small_network.CONFIG.num_layers
+    assert rematerialised(False) == 0

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +115,30 @@ def test_norms_stand_before_or_after(pre_norm: bool) -> None:
     normalised = np.allclose(normal.mean(axis=-1), 0) and spread
     handed_on = np.allclose(shifted, out + 5)
     assert (normalised, handed_on) == (not pre_norm, pre_norm)
+
+
+def test_remat_changes_neither_values_nor_gradients_nor_what_dropout_drops() -> None:
+    """Nor how far random streams have moved on."""
+    x, mask = tokens(5, N, S, E).astype("float32"), np.ones((1, 1, S), bool)
+
+    def train(remat: bool) -> Any:
+        def build() -> EncoderLayer:
+            return EncoderLayer(E, 2, 12, RATE, True, Numerics(), remat, rngs=nnx.Rngs(1))
+
+        graph, params, rest = nnx.split(insert(build, random_arrays(build)), nnx.Param, ...)
+
+        def total(params: nnx.State, x: jax.Array) -> Any:
+            encoder = nnx.merge(graph, params, rest, copy=True)
+            out = jnp.sin(encoder(encoder(x, mask), mask))
+            return out.sum(), (out, nnx.state(encoder, nnx.RngCount))
+
+        return jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))(params, x)
+
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
+        train(True),
+        train(False),
+    )
 
 
 WIDTH, HEADS, TRIALS = 64, 4, 400

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -90,3 +91,23 @@ def test_a_group_of_one_passes_through_only_where_asked(group: np.ndarray) -> No
         else:
             np.testing.assert_array_equal(skipped[:, g], through[:, g])
             assert through[:, g].any() == (len(own) > 0)
+
+
+def test_bfloat16_rounds_a_mean_once() -> None:
+    """60 equal tokens have themselves as their mean: shares of 1/60, rounded, would miss it."""
+    numerics = Numerics("bfloat16")
+
+    def build() -> AttentionPooling:
+        return AttentionPooling(E, 2, 16, 0.0, numerics, rngs=nnx.Rngs(0))
+
+    module = insert(build, random_arrays(build))
+    x = jnp.broadcast_to(jnp.asarray(tokens(4)[:, :1], jnp.bfloat16), (N, 60, E))
+    same = jnp.ones((N, 1, 60), bool)
+
+    @jax.jit
+    def run(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return module(x, jnp.ones((N, 60, 1))), module.layer(x, same)
+
+    pooled, layer = run(x)
+    assert pooled.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(pooled[:, 0], layer[:, 0])

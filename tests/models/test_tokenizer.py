@@ -9,10 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sleepfm_jax.models import tokenizer
 from sleepfm_jax.models.batch_norm import Slots
 from sleepfm_jax.models.layers import Numerics
-from sleepfm_jax.models.tokenizer import CHANNELS, PATCH, StridedConv, elu
+from sleepfm_jax.models.tokenizer import CHANNELS, PATCH, StridedConv, chunks, elu
 from sleepfm_jax.models.weights import insert
 from tests.models import small_network
 from tests.models.small_network import distance
@@ -74,6 +77,49 @@ def test_each_patch_of_each_channel_alone_makes_its_token() -> None:
             other[b, c, s * PATCH : (s + 1) * PATCH] += 1.0
             changed = (np.asarray(run(other)) != before).any(axis=-1)
             np.testing.assert_array_equal(np.argwhere(changed), [[b, c, s]])
+
+
+@given(slots=st.integers(1, 4096), patches=st.integers(1, 128))
+def test_chunks_are_even_and_as_few_as_fit_the_cache(slots: int, patches: int) -> None:
+    K = chunks(slots, patches)
+    assert patches % K == 0
+    fitting = [k for k in range(1, patches + 1) if patches % k == 0 and slots * patches / k <= 1024]
+    assert min(fitting, default=patches) == K
+
+
+def test_an_accelerator_takes_all_patches_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert chunks(2048, 60) == 1
+
+
+def test_chunks_and_remat_change_neither_tokens_nor_statistics_nor_gradients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    B, C, S = 2, 3, 4
+    modality, patches = jnp.array([[0, 0, 2], [1, -1, 0]]), jnp.array([4, 3])
+
+    def train(cached: int, remat: bool = False) -> list[np.ndarray]:
+        monkeypatch.setattr(tokenizer, "CACHED", cached)
+        network = small_network.model().tokenizer
+        network.remat = remat
+        graph, params, rest = nnx.split(network, nnx.Param, ...)
+        slots = Slots(modality[..., None] == jnp.arange(4), jnp.arange(S) < patches[:, None])
+
+        def total(params: nnx.State, signals: jax.Array) -> Any:
+            network = nnx.merge(graph, params, rest, copy=True)
+            tokens = network(signals, slots)
+            share = jnp.sin(jnp.arange(tokens.size).reshape(tokens.shape))
+            return (tokens * share).sum(), (tokens, nnx.state(network, nnx.BatchStat))
+
+        run = jax.jit(jax.value_and_grad(total, argnums=(0, 1), has_aux=True))
+        return [
+            np.asarray(a) for a in jax.tree.leaves(run(params, small_network.signals(1, B, C, S)))
+        ]
+
+    with jax.enable_x64(True):
+        whole, cut = train(B * C * S, remat=True), train(B * C)
+    for array, expected in zip(cut, whole, strict=True):
+        assert distance(array, expected) < 1e-12
 
 
 def test_elu_is_exact_and_its_slope_finite() -> None:
