@@ -14,7 +14,7 @@ import numpy as np
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.batching import Batching
 from sleepfm_jax.input_pipeline.collate import Batch, Parts
-from sleepfm_jax.input_pipeline.order import Order, Sample
+from sleepfm_jax.input_pipeline.order import GROUPED, Order, Sample
 from sleepfm_jax.input_pipeline.windows import Source
 
 __all__ = ["Batch", "Batching", "HeldOut", "Pretraining", "held_out", "pretraining"]
@@ -44,10 +44,11 @@ class Pretraining(Iterator[Batch]):
             "batch_size": batching.batch_size,
             "seed": batching.seed,
             "nights": batching.nights,
-            "run": batching.run,
             "windows": len(source),
             "data": _fingerprint(source),
         }
+        if batching.nights == GROUPED:
+            self._order_of["run"] = batching.run
         threads = batching.threads or max(_cores() // max(batching.workers, 1), 1)
         parts = Parts(
             source,
@@ -201,7 +202,9 @@ def _fingerprint(source: Source) -> int:
 
 
 def _cores() -> int:
-    return min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    return min(os.cpu_count() or 1, MOST_THREADS)
 
 
 def _elastic(parts: Parts, batching: Batching) -> Any:

@@ -113,11 +113,15 @@ def test_resumed_batches_are_those_that_would_have_followed(
 def test_the_position_of_another_order_is_refused() -> None:
     batches = pretraining(FakeWindows(NIGHTS), AUGMENTED)
     state = batches.get_state()
-    for other in (replace(AUGMENTED, seed=1), replace(AUGMENTED, nights="grouped")):
-        with pytest.raises(InputError, match=r"is of (seed 11, not 1|nights mixed, not grouped)"):
+    for other in (replace(AUGMENTED, seed=1), replace(AUGMENTED, nights="apart")):
+        with pytest.raises(InputError, match=r"is of (seed 11, not 1|nights mixed, not apart)"):
             pretraining(FakeWindows(NIGHTS), other).set_state(state)
     with pytest.raises(InputError, match=r"is of data \d+, not \d+: go on with the same data"):
         pretraining(FakeWindows(NIGHTS[::-1]), AUGMENTED).set_state(state)
+    with pytest.raises(InputError, match="lacks run: go on from another checkpoint"):
+        pretraining(FakeWindows(NIGHTS), replace(AUGMENTED, nights="grouped")).set_state(
+            {**state, "nights": "grouped"}
+        )
     with pytest.raises(InputError, match="lacks next_batch: go on from another checkpoint"):
         batches.set_state({k: v for k, v in state.items() if k != "next_batch"})
     pretraining(FakeWindows(NIGHTS), replace(AUGMENTED, slots=24)).set_state(state)
