@@ -11,8 +11,23 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from orbax.checkpoint._src.metadata import array_metadata_store
 
 STATE = "state"  # folder of the arrays within a step
+
+
+def writer() -> ocp.PyTreeCheckpointHandler:
+    """Orbax's handler that saves arrays by name.
+
+    One replica writes a replicated array. By default all write a slice each, which compiles a
+    program per device and shape: 12 s at the first save instead of 1 s on 8 emulated devices.
+    """
+    arrays = ocp.type_handlers.ArrayHandler(
+        use_replica_parallel=False,
+        array_metadata_store=array_metadata_store.Store(),  # knows which arrays are typed keys
+    )
+    registry = ocp.type_handlers.create_type_handler_registry((jax.Array, arrays))
+    return ocp.PyTreeCheckpointHandler(type_handler_registry=registry)
 
 
 def restore(folder: Path, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:

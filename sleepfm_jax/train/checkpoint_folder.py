@@ -55,10 +55,14 @@ class Keep:
         return [step in kept for step in steps]
 
 
-def set_aside(folder: Path, step: int) -> None:
-    """Frees a step's number: `120` becomes `damaged-120`, or `damaged-120-2` if that is taken."""
+def set_aside(folder: Path, step: int) -> str:
+    """Frees a step's number and returns the folder's new name.
+
+    `120` becomes `damaged-120`, or `damaged-120-2` where that is taken.
+    """
     target, count = folder / f"damaged-{step}", 1
     while target.exists():
         count += 1
         target = folder / f"damaged-{step}-{count}"
     (folder / str(step)).rename(target)
+    return target.name

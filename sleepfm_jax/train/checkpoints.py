@@ -5,10 +5,10 @@ the same methods in the same order.
 """
 
 import dataclasses
-import functools
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class Checkpoints:
         self._losses[step] = record.loss(self._best_by)
         items = ocp.args.Composite(
             **{
-                STATE: ocp.args.StandardSave(fingerprint.named(state)),
+                STATE: ocp.args.PyTreeSave(fingerprint.named(state)),
                 checkpoint_record.ITEM: ocp.args.JsonSave(checkpoint_record.to_json(record)),
             }
         )
@@ -170,7 +170,7 @@ class Checkpoints:
             single_host_load_and_broadcast=True,  # or listings differ between machines
         )
         handlers = {
-            STATE: ocp.StandardCheckpointHandler(),
+            STATE: checkpoint_arrays.writer(),
             checkpoint_record.ITEM: ocp.JsonCheckpointHandler(filename=checkpoint_record.FILE),
         }
         self._manager = ocp.CheckpointManager(self.folder, item_handlers=handlers, options=options)
@@ -186,16 +186,16 @@ class Checkpoints:
         """Waits for the save before, and says on every process if it failed on one."""
         self._agreed(self._manager.wait_until_finished)
 
-    def _agreed(self, action: Callable[[], object], *, first_only: bool = False) -> None:
-        """Does something that may fail on one process; then it fails on all.
+    def _agreed(self, action: Callable[[], Any], *, first_only: bool = False) -> Any:
+        """What an action returns that may fail on one process; then it fails on all.
 
         Raises:
             InputError: the folder cannot be written to.
         """
-        fault = cause = None
+        fault = cause = result = None
         try:
             if is_first() or not first_only:
-                action()
+                result = action()
         except Exception as error:  # Orbax raises what it likes: a full disk is a ValueError
             fault, cause = reason(error), error
         if fault := any_fault(fault):
@@ -205,6 +205,7 @@ class Checkpoints:
                 "that the folder can be written to, then run the same command again to go on from "
                 "the checkpoint before"
             ) from cause
+        return result
 
     def _restore(self, step: int, abstract: Any) -> Restored:
         """One checkpoint; all processes find it whole or none does."""
@@ -227,13 +228,12 @@ class Checkpoints:
     def _set_aside(self, damaged: Mapping[int, str], used: int) -> None:
         """Frees the numbers of damaged steps, so that the run can write them again."""
         for step, fault in damaged.items():
-            self._agreed(functools.partial(set_aside, self.folder, step), first_only=True)
+            name = self._agreed(partial(set_aside, self.folder, step), first_only=True)
             self._losses.pop(step, None)
-            if is_first():
+            if name:
                 log.warning(
-                    "%s: the checkpoint of step %d is damaged (%s): it was renamed to damaged-%d, "
-                    "and that of step %d is used",
-                    *(self.folder, step, fault, step, used),
+                    f"{self.folder}: the checkpoint of step {step} is damaged ({fault}): it was "
+                    f"renamed to {name}, and that of step {used} is used"
                 )
         if damaged:
             self._manager.reload()
@@ -241,9 +241,7 @@ class Checkpoints:
     def _all_damaged(self, damaged: Mapping[int, str]) -> InputError:
         faults = ", ".join(f"step {step}: {fault}" for step, fault in damaged.items())
         others = [step for step in self.steps if step not in damaged]
-        way_out = (
-            f"choose another step of {others}" if others else "start anew in another --workdir"
-        )
+        way_out = f"take one of {others}" if others else "start anew in another --workdir"
         return InputError(
             f"{self.folder}: damaged and no other to fall back on ({faults}); copy the folder back "
             f"from where it is whole, or {way_out}"
