@@ -131,10 +131,8 @@ class Order:
 
     def _apart(self, rng: np.random.Generator) -> np.ndarray:
         windows, place, _ = self._by_night(rng)
-        taken = np.flatnonzero(place < self.batches)
-        surplus = len(taken) - self.batches * self.batch_size
-        taken = np.sort(rng.permutation(taken)[surplus:])
-        return _spread(windows[taken], self._night_of, self.batches, rng)
+        taken = windows[place < self.batches][-self.batches * self.batch_size :]
+        return _spread(taken, self._night_of, self.batches, rng)
 
 
 class Sample:
