@@ -14,6 +14,8 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
+from sleepfm_jax.models.dropout import Dropout
+
 LAYER_NORM_EPSILON = 1e-5  # PyTorch's default; Flax's is 1e-6
 
 
@@ -138,7 +140,7 @@ class SelfAttention(nnx.Module):
             width, (3, heads, head), ("embed", None, *out_axes[:2]), numerics, rngs, xavier
         )
         self.out = dense((heads, head), width, out_axes, numerics, rngs)
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout = Dropout(dropout, rngs=rngs)
         self.precision = numerics.precision
 
     def __call__(self, tokens: jax.Array, mask: jax.Array) -> jax.Array:
@@ -197,7 +199,7 @@ class EncoderLayer(nnx.Module):
         self.down = dense(feed_forward, width, ("mlp", "embed"), numerics, rngs)
         self.norm1 = LayerNorm((width,), numerics)
         self.norm2 = LayerNorm((width,), numerics)
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout = Dropout(dropout, rngs=rngs)
         self.pre_norm = pre_norm
         self.remat = remat
 

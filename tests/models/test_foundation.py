@@ -15,6 +15,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sleepfm_jax.models.dropout import kept
 from sleepfm_jax.models.foundation import SleepFM
 from sleepfm_jax.models.tokenizer import PATCH
 from sleepfm_jax.models.weights import insert
@@ -206,7 +207,7 @@ def masks(network: nnx.Module) -> list[tuple[int, ...]]:
 
 def drawn(jaxpr: Any) -> Iterator[tuple[int, ...]]:
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "random_bits":
+        if equation.params.get("name") == kept.__name__:
             yield equation.outvars[0].aval.shape
         for inner in jax.extend.core.jaxprs_in_params(equation.params):
             yield from drawn(inner)
