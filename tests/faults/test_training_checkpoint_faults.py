@@ -163,14 +163,16 @@ def test_a_flipped_bit_that_orbax_does_not_see(folder: Path) -> None:
 
 
 def test_a_damaged_steps_number_can_be_written_again(folder: Path) -> None:
-    for count in ("damaged-3", "damaged-3-2"):
+    for name in ("damaged-3", "damaged-3-2"):
         cut_arrays(folder / "3")
-        with warnings() as said:
-            assert restored_step(folder) == 2
-        assert f"renamed to {count}, and" in said[0]
-        assert (folder / count / "record" / FILE).exists()  # nothing is deleted
-        with Checkpoints(folder) as checkpoints:
+        with warnings() as said, Checkpoints(folder) as checkpoints:
+            restored = checkpoints.restore(abstract(8))
+            assert restored is not None
+            assert restored.step == 2
+            assert checkpoints.steps == [1, 2]
             checkpoints.save(3, state(3), {"n": 3})
+        assert f"renamed to {name}, and" in said[0]
+        assert (folder / name / "record" / FILE).exists()  # nothing is deleted
         assert restored_step(folder) == 3
     with Checkpoints(folder) as checkpoints:
         assert checkpoints.best() == 1
