@@ -11,6 +11,8 @@ from sleepfm_jax.version import __version__
 COMMANDS = {
     "inspect": "what is in a recording, and what each channel was taken for",
     "preprocess": "EDF nights to recordings at the model's rate (one HDF5 a night)",
+    "pack": "recordings to a store of 5-minute windows, split by subject",
+    "pretrain": "contrastive pretraining, on one device, a node or several",
     "embed": "recordings or EDFs to 5-second and 5-minute embeddings",
     "plot": "a picture of each night's embeddings over its hypnogram",
     "simulate": "nights of simulated polysomnography with stages and outcomes",

@@ -1,6 +1,7 @@
 """The task of pretraining: modalities of one window find each other in the batch (spec §2)."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,13 +10,15 @@ import numpy as np
 from flax import nnx
 
 from sleepfm_jax import losses
+from sleepfm_jax.evaluate import retrieval
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.losses import Contrastive
 from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
 from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.saved_model import SavedModel
+from sleepfm_jax.train.export import TEMPERATURE, saved_model_of
 from sleepfm_jax.train.tasks import Batch, Metrics
 
-TEMPERATURE = "temperature"
 OBJECTIVES = {"leave_one_out": losses.leave_one_out, "pairwise": losses.pairwise}
 
 
@@ -66,6 +69,22 @@ class Pretraining:
         """The contrastive loss of embeddings (B, M, E), with each term's loss and accuracy."""
         found = self._contrast(model, outputs, batch["modality"])
         return found.loss, {"temperature": model.temperature[...], **_by_term(self.terms, found)}
+
+    def evaluate(self, outputs: np.ndarray, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Retrieval across modalities among the windows (N, M, E), and their spread."""
+        held = np.asarray(present(batch["modality"]))  # (N, M)
+        some = held.any(axis=1)  # the last batch is filled up with nothing
+        names = [modality.name for modality in Modality]
+        found = retrieval.retrieval(outputs[some], held[some]).metrics(names)
+        spread = retrieval.spread(outputs[some], held[some])
+        return {
+            **{f"retrieval/{name}": value for name, value in found.items()},
+            **{f"spread/{name}": float(s) for name, s in zip(names, spread, strict=True)},
+        }
+
+    def export(self, params: Any, extra: Any, provenance: dict[str, Any]) -> SavedModel:
+        """The foundation model, with the temperature."""
+        return saved_model_of(params, extra, self.model, provenance)
 
     def nonnegative(self, path: tuple[Any, ...]) -> bool:
         """The temperature is."""

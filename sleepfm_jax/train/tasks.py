@@ -7,6 +7,8 @@ import jax
 import numpy as np
 from flax import nnx
 
+from sleepfm_jax.saved_model import SavedModel
+
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
 
@@ -30,7 +32,11 @@ class Task(Protocol):
     def nonnegative(self, path: tuple[Any, ...]) -> bool:
         """Whether the parameter of this path is clamped at zero."""
 
-    def evaluate(
-        self, model: Any, outputs: np.ndarray, batch: Mapping[str, np.ndarray]
-    ) -> dict[str, float]:
-        """Numbers on held-out windows: outputs (N, …) and batch entries (N, …) of all of them."""
+    def evaluate(self, outputs: np.ndarray, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Numbers from outputs (N, …) and batch entries (N, …) of all held-out windows.
+
+        The batch comes without signals.
+        """
+
+    def export(self, params: Any, extra: Any, provenance: dict[str, Any]) -> SavedModel:
+        """The model to keep; all processes call it together."""

@@ -1,0 +1,154 @@
+"""From settings to a running loop: processes, mesh, data, task and optimiser of pretraining."""
+
+import dataclasses
+import json
+import logging
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from sleepfm_jax import saved_model
+from sleepfm_jax.atomic import replacing
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline import batches, window_index, windows
+from sleepfm_jax.input_pipeline.splits import Splits, read_published
+from sleepfm_jax.input_pipeline.windows import Source
+from sleepfm_jax.train import loop, optimizers, processes
+from sleepfm_jax.train.loop import Plan
+from sleepfm_jax.train.mesh import batch_shard, make_mesh
+from sleepfm_jax.train.pretraining import Pretraining
+from sleepfm_jax.train.settings import DataSettings
+from sleepfm_jax.train.settings import Pretraining as Settings
+
+log = logging.getLogger(__name__)
+
+SETTINGS = "settings.json"
+
+
+def pretrain(settings: Settings, workdir: Path) -> signal.Signals | None:
+    """Pretrains a foundation model in a work directory, or goes on with what is there.
+
+    Args:
+        settings: of the run.
+        workdir: the run's folder; after the run `model/` in it is the best model.
+
+    Returns:
+        None when done; the signal, if one stopped the run.
+
+    Raises:
+        InputError: the settings, the data or the folder cannot be used.
+    """
+    processes.join(settings.processes)
+    plan = prepare(settings)
+    _note(settings, workdir)
+    return loop.run(plan, workdir)
+
+
+def prepare(settings: Settings) -> Plan:
+    """Data, task and optimiser of a run, on all devices of all processes.
+
+    Raises:
+        InputError: the settings or the data cannot be used.
+    """
+    mesh = make_mesh(**dataclasses.asdict(settings.mesh))
+    part, parts = batch_shard(mesh)
+    _check_batch(settings, mesh)
+    batching = dataclasses.replace(settings.batches, seed=settings.seed)
+    train = _open(settings.data, settings.data.train)
+    stream = batches.pretraining(train, batching, part, parts)
+    held_out = None
+    if settings.data.validation:
+        held_out = batches.held_out(
+            _open(settings.data, settings.data.validation),
+            settings.loop.validation_windows,
+            batching.batch_size,
+            batching.slots,
+            batching.seed,
+            part,
+            parts,
+        )
+    steps = settings.steps or settings.epochs * stream.batches_per_epoch
+    rate = optimizers.schedule(settings.optimizer, steps, stream.batches_per_epoch)
+    task = Pretraining(
+        settings.model, settings.numerics, settings.loss, settings.temperature, settings.remat
+    )
+    log.info(
+        "%d windows to train on, %d steps of %d on %d devices (mesh %s)",
+        len(train),
+        steps,
+        batching.batch_size,
+        mesh.size,
+        " × ".join(f"{name} {size}" for name, size in mesh.shape.items()),
+    )
+    return Plan(
+        task=task,
+        optimizer=optimizers.make(settings.optimizer, rate, task.nonnegative),
+        rate=rate,
+        mesh=mesh,
+        batches=stream,
+        held_out=held_out,
+        steps=steps,
+        seed=settings.seed,
+        chunks=settings.chunks,
+        freeze_batch_norm_at=settings.freeze_batch_norm_at,
+        loop=settings.loop,
+        start_from=saved_model.load(settings.init) if settings.init else None,
+        provenance={"pretraining": dataclasses.asdict(settings)},
+    )
+
+
+def _open(data: DataSettings, split: str) -> Source:
+    """The windows of a split, packed or not."""
+    if not data.path:
+        raise InputError("no data: give --config.data.path=STORE, made by `sleepfm-jax pack`")
+    path = Path(data.path)
+    if (path / window_index.FILE).exists() or not path.exists():
+        return windows.open_store(path, split)
+    splits = Splits(
+        seed=data.split_seed,
+        subject=data.subject or None,
+        published=read_published(data.splits) if data.splits else None,
+    )
+    return windows.open_recordings([path], split, splits)
+
+
+def _check_batch(settings: Settings, mesh: jax.sharding.Mesh) -> None:
+    ways = mesh.shape["data"] * mesh.shape["fsdp"] * settings.chunks
+    if settings.batches.batch_size % ways:
+        raise InputError(
+            f"a batch of {settings.batches.batch_size} does not divide into {ways} parts (data × "
+            "fsdp × chunks): set --config.batches.batch_size to a multiple"
+        )
+
+
+def _note(settings: Settings, workdir: Path) -> None:
+    """Keeps the settings beside the run; says which of them differ from those it began with."""
+    if jax.process_index() != 0:
+        return
+    path = workdir / SETTINGS
+    now = json.loads(json.dumps(dataclasses.asdict(settings)))
+    try:
+        if path.exists():
+            before = _flat(json.loads(path.read_text(encoding="utf-8")))
+            for name, value in _flat(now).items():
+                if name in before and before[name] != value:
+                    log.warning("%s is now %r, was %r", name, value, before[name])
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{workdir} cannot be written to ({error.strerror}): give another --workdir"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): remove it and start again") from error
+
+
+def _flat(tree: Mapping[str, Any], name: str = "config") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        nested = isinstance(value, Mapping)
+        found |= _flat(value, f"{name}.{key}") if nested else {f"{name}.{key}": value}
+    return found

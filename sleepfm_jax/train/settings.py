@@ -1,0 +1,177 @@
+"""A run's configuration, read once into frozen dataclasses; unknown keys and wrong types fail."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.batching import Batching
+from sleepfm_jax.models.foundation import FoundationConfig
+from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.train.optimizers import OptimizerSettings
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings:
+    """Where windows come from.
+
+    Attributes:
+        path: a store that `sleepfm-jax pack` made, or a folder of recordings (HDF5).
+        train: split to train on.
+        validation: split of held-out nights.
+        splits: of a folder of recordings: a published split JSON; empty: by `split_seed`.
+        split_seed: of a folder of recordings: decides which subject goes where.
+        subject: of a folder of recordings: regular expression whose first group, in a night's
+            name, is the subject; empty: the whole name.
+    """
+
+    path: str = ""
+    train: str = "train"
+    validation: str = "validation"
+    splits: str = ""
+    split_seed: int = 0
+    subject: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshSettings:
+    """How devices share the work; −1: all that are left.
+
+    Attributes:
+        data: ways the batch is split.
+        fsdp: ways both batch and weights are split.
+        tensor: ways heads and hidden features are split.
+    """
+
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessSettings:
+    """Which processes train together; under Slurm all of this is found out.
+
+    Attributes:
+        count: of processes; 0: those of the Slurm job step, or one.
+        index: of this process, from 0.
+        coordinator: `host:port` of process 0.
+        timeout: seconds after which a process that is gone ends the others.
+    """
+
+    count: int = 0
+    index: int = 0
+    coordinator: str = ""
+    timeout: int = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopSettings:
+    """What the loop does beside training.
+
+    Attributes:
+        log_every: steps between lines of metrics.
+        validate_every: steps between validations; each is followed by a checkpoint.
+        validation_windows: N, candidates from held-out nights.
+        checkpoint_every: steps between further checkpoints.
+        skipped_limit: so many steps without finite numbers in a row end the run.
+        wandb: project at Weights & Biases; empty: not used.
+    """
+
+    log_every: int = 10
+    validate_every: int = 500
+    validation_windows: int = 1000
+    checkpoint_every: int = 500
+    skipped_limit: int = 10
+    wandb: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("log_every", "validate_every", "checkpoint_every", "skipped_limit"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--config.loop.{name} is {getattr(self, name)}: give 1 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining:
+    """A pretraining run.
+
+    Attributes:
+        seed: of weights, dropout, the order of windows and their augmentation.
+        epochs: passes over the data, unless `steps` is given.
+        steps: of the run; 0: by `epochs`.
+        init: model folder or work directory to start from; empty: from newborn weights.
+        loss: "leave_one_out" or "pairwise".
+        temperature: initial t.
+        remat: compute activations again in the backward pass, to save memory.
+        chunks: parts of the batch that go through the network one after the other.
+        freeze_batch_norm_at: step from which running batch statistics are used and kept, in
+            training as in inference; −1: never, as published.
+        model: size.
+        numerics: types and precision.
+        optimizer: and its schedule.
+        data: where windows come from.
+        batches: how they are put together; `seed` above goes before its own.
+        mesh: how devices share the work.
+        processes: which processes train together.
+        loop: what happens beside training.
+    """
+
+    seed: int = 0
+    epochs: int = 6
+    steps: int = 0
+    init: str = ""
+    loss: str = "leave_one_out"
+    temperature: float = 0.0
+    remat: bool = False
+    chunks: int = 1
+    freeze_batch_norm_at: int = -1
+    model: FoundationConfig = dataclasses.field(default_factory=FoundationConfig)
+    numerics: Numerics = dataclasses.field(default_factory=Numerics)
+    optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
+    data: DataSettings = dataclasses.field(default_factory=DataSettings)
+    batches: Batching = dataclasses.field(default_factory=Batching)
+    mesh: MeshSettings = dataclasses.field(default_factory=MeshSettings)
+    processes: ProcessSettings = dataclasses.field(default_factory=ProcessSettings)
+    loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        if self.loss not in ("leave_one_out", "pairwise"):
+            raise InputError(f"--config.loss is {self.loss!r}: give leave_one_out or pairwise")
+        if self.chunks < 1 or self.batches.batch_size % self.chunks:
+            raise InputError(
+                f"--config.chunks is {self.chunks}, which does not divide the batch of "
+                f"{self.batches.batch_size}: give a divisor"
+            )
+
+
+def read(kind: type[T], config: Mapping[str, Any], name: str = "config") -> T:
+    """A dataclass with the values of a nested mapping; what the mapping leaves out has defaults.
+
+    Args:
+        kind: a dataclass of numbers, texts, truth values and further dataclasses.
+        config: such as an `ml_collections.ConfigDict`.
+        name: of the mapping, for people.
+
+    Raises:
+        InputError: a key is unknown, a value has the wrong type or makes no sense.
+    """
+    types = typing.get_type_hints(kind)
+    unknown = sorted(set(config) - set(types))
+    if unknown:
+        raise InputError(
+            f"--{name}.{unknown[0]} is unknown: choose from {', '.join(sorted(types))}"
+        )
+    return kind(**{key: _value(types[key], config[key], f"{name}.{key}") for key in config})
+
+
+def _value(kind: type, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return read(kind, value, name)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise InputError(f"--{name} is {value!r}: give {kind.__name__}")
+    return value
