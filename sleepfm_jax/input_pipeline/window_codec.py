@@ -17,11 +17,12 @@ def encode(signals: np.ndarray) -> bytes:
         signals: (C, T) float16.
 
     Returns:
-        A Zstandard frame with the size of its content and a checksum.
+        A Zstandard frame with the size of its content. It has no checksum: ArrayRecord keeps one
+        of each record, and a second would cost a twentieth of the time to read.
     """
     pairs = np.ascontiguousarray(signals, "<f2").view(np.uint8).reshape(-1, 2)
     planes = np.ascontiguousarray(pairs.T)  # (2, C·T)
-    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(planes.data)
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=False).compress(planes.data)
 
 
 def decode(packed: bytes, channels: int, samples: int) -> np.ndarray:
