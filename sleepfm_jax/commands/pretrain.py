@@ -10,6 +10,8 @@ from ml_collections import config_flags
 
 from sleepfm_jax.train import launch, settings
 
+PACKAGE = Path(__file__).parents[1]
+
 USAGE = """\
 usage: sleepfm-jax pretrain --config=FILE.py:VARIANT --workdir=DIR --config.data.path=STORE
                             [--config.KEY=VALUE …]
@@ -53,7 +55,7 @@ def main(argv: list[str]) -> int:
     config = config_flags.DEFINE_config_file("config", None, "", flag_values=values)
     workdir = flags.DEFINE_string("workdir", None, "", flag_values=values)
     try:
-        rest = values(["sleepfm-jax pretrain", *argv])
+        rest = values(["sleepfm-jax pretrain", *map(_from_anywhere, argv)])
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         raise _wrong_use(_line(error)) from error
     if len(rest) > 1 or not values["config"].present or not workdir.value:
@@ -70,6 +72,14 @@ def main(argv: list[str]) -> int:
         return 0
     print(f"{workdir.value}: saved after {stopped_by.name}; run the same command again to go on")
     return 128 + signal.SIGINT if stopped_by == signal.SIGINT else 0
+
+
+def _from_anywhere(flag: str) -> str:
+    """Our own configurations are found in whatever folder one stands."""
+    file = flag.removeprefix("--config=").split(":")[0]
+    if not flag.startswith("--config=sleepfm_jax/") or Path(file).exists():
+        return flag
+    return flag.replace("sleepfm_jax", str(PACKAGE), 1)
 
 
 def _wrong_use(why: str) -> SystemExit:
