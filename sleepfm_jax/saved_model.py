@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
@@ -26,6 +27,7 @@ from sleepfm_jax.version import __version__
 FORMAT = 1
 DESCRIPTION = "config.json"
 WEIGHTS = "weights"
+CHECKPOINTS, MODEL = "checkpoints", "model"  # within the work directory of a run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +77,7 @@ def save(path: str | os.PathLike[str], model: SavedModel) -> None:
     }
     try:
         with replacing(path) as temporary:
-            with ocp.StandardCheckpointer() as checkpointer:
+            with _alone() as checkpointer:
                 checkpointer.save(temporary / WEIGHTS, dict(model.weights))
             description["files"] = _hashes(temporary)
             (temporary / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
@@ -90,15 +92,18 @@ def save(path: str | os.PathLike[str], model: SavedModel) -> None:
 def load(path: str | os.PathLike[str]) -> SavedModel:
     """Reads a model folder and checks every byte of its weights.
 
+    Args:
+        path: the folder, or the work directory of a run, whose best model is taken.
+
     Raises:
         InputError: the folder is no model, is damaged, or was written by a newer version.
     """
-    path = Path(path)
+    path = _home(Path(path))
     description = _read_description(path)
     config = _config(path, description)
     _check_files(path, description["files"])
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
+        with _alone() as checkpointer:
             restored = checkpointer.restore(path.absolute() / WEIGHTS)
     except Exception as error:  # Orbax raises bare exceptions
         raise InputError(
@@ -133,6 +138,27 @@ def build(model: SavedModel, numerics: Numerics | None = None) -> SleepFM:
             f"the model's weights do not fit its configuration ({error}); import it again"
         ) from error
     return nnx.view(network, deterministic=True, use_running_average=True)
+
+
+def _alone() -> ocp.StandardCheckpointer:
+    """Orbax for this process; by itself it waits for all processes, of which one writes a model."""
+    own = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"model{own}"
+    )
+    return ocp.StandardCheckpointer(multiprocessing_options=options)
+
+
+def _home(path: Path) -> Path:
+    """The model folder: the one given, or that of a run's work directory."""
+    if (path / DESCRIPTION).exists() or not (path / CHECKPOINTS).is_dir():
+        return path
+    if not (path / MODEL).exists():
+        raise InputError(
+            f"{path}: this run has no model yet, its first validation writes it; wait for that, or "
+            "lower --config.loop.validate_every and run it again"
+        )
+    return path / MODEL
 
 
 def _read_description(path: Path) -> dict[str, Any]:

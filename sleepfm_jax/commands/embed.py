@@ -20,7 +20,7 @@ are brought to the model's rate on the way, with the numbers that `preprocess` w
 
 Run it again to go on after an interruption or to add nights: what is done and unchanged is
 skipped; embeddings by another model are replaced. MODEL is a folder made by
-`python -m conversion import`.
+`python -m conversion import`, or the work directory of `sleepfm-jax pretrain`.
 """
 
 
@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", required=True, metavar="MODEL", help="the model's folder")
+    parser.add_argument(
+        "--model", required=True, metavar="MODEL", help="the model's folder, or a run's"
+    )
     job_flags.add(
         parser,
         paths="recordings (HDF5), EDF or BDF files, or folders of them",

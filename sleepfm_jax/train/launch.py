@@ -19,6 +19,7 @@ from sleepfm_jax.input_pipeline.windows import Source
 from sleepfm_jax.train import loop, optimizers, processes
 from sleepfm_jax.train.loop import Plan
 from sleepfm_jax.train.mesh import batch_shard, make_mesh
+from sleepfm_jax.train.occupancy import occupied
 from sleepfm_jax.train.pretraining import Pretraining
 from sleepfm_jax.train.settings import DataSettings
 from sleepfm_jax.train.settings import Pretraining as Settings
@@ -43,8 +44,9 @@ def pretrain(settings: Settings, workdir: Path) -> signal.Signals | None:
     """
     processes.join(settings.processes)
     plan = prepare(settings)
-    _note(settings, workdir)
-    return loop.run(plan, workdir)
+    with occupied(workdir):
+        _note(settings, workdir)
+        return loop.run(plan, workdir)
 
 
 def prepare(settings: Settings) -> Plan:

@@ -3,6 +3,7 @@
 A work directory holds `checkpoints/`, `model/` (the best so far), metrics and their picture.
 """
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -23,7 +24,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.saved_model import SavedModel
+from sleepfm_jax.saved_model import CHECKPOINTS, MODEL, SavedModel
 from sleepfm_jax.train import curves, export, state
 from sleepfm_jax.train.checkpoints import Checkpoints
 from sleepfm_jax.train.interruption import Interruption
@@ -36,8 +37,6 @@ from sleepfm_jax.train.validation import Validation
 
 log = logging.getLogger(__name__)
 
-CHECKPOINTS = "checkpoints"
-MODEL = "model"
 IN_A_ROW = "skipped_in_a_row"
 IN_FLIGHT = 2  # steps that devices may lag behind, so that they never wait for Python
 
@@ -52,6 +51,9 @@ class Batches(Protocol):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from a position."""
+
+    def close(self) -> None:
+        """Ends what reads ahead."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +109,7 @@ def run(plan: Plan, workdir: Path) -> signal.Signals | None:
         run = _Run(plan, workdir, abstract, checkpoints)
         wandb = plan.loop.wandb or None
         loggers = open_loggers(workdir, run.step, wandb_project=wandb, say=tqdm.write)
-        with logging_redirect_tqdm(), loggers:
+        with logging_redirect_tqdm(), contextlib.closing(plan.batches), loggers:
             return run.to_the_end(loggers, interruption)
 
 
@@ -153,7 +155,8 @@ class _Run:
         restored = self._checkpoints.restore(abstract)
         if restored is not None:
             plan.batches.set_state(restored.position["batches"])
-            self._best = restored.position["best_loss"] or math.inf
+            best = restored.position["best_loss"]
+            self._best = math.inf if best is None else best
             self.step = restored.step
             log.info("%s: going on from step %d of %d", self._workdir, self.step, plan.steps)
             return restored.state
@@ -227,9 +230,9 @@ class _Run:
             "batches": self._plan.batches.get_state(),
             "best_loss": self._best if math.isfinite(self._best) else None,
         }
-        self._checkpoints.save(self.step, self._state, position, validated)
         if better or not self._validation:
-            self._export(validated)
+            self._export(validated)  # first: a run killed in between comes by here again
+        self._checkpoints.save(self.step, self._state, position, validated)
 
     def _export(self, validated: dict[str, float] | None) -> None:
         provenance = {**self._plan.provenance, "step": self.step, "validation": validated or {}}
