@@ -44,7 +44,7 @@ def pretrain(settings: Settings, workdir: Path) -> signal.Signals | None:
     """
     processes.join(settings.processes)
     plan = prepare(settings)
-    with occupied(workdir):
+    with occupied(workdir), processes.lost_ones_named():
         _note(settings, workdir)
         return loop.run(plan, workdir)
 
