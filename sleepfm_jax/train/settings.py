@@ -1,12 +1,14 @@
 """A run's configuration, read once into frozen dataclasses; unknown keys and wrong types fail."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.batching import Batching
+from sleepfm_jax.input_pipeline.windows import PATCHES
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.train.optimizers import OptimizerSettings
@@ -89,9 +91,9 @@ class LoopSettings:
     wandb: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("log_every", "validate_every", "checkpoint_every", "skipped_limit"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--config.loop.{name} is {getattr(self, name)}: give 1 or more")
+        for field in dataclasses.fields(self):
+            if field.type is int:
+                _at_least(1, getattr(self, field.name), f"loop.{field.name}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +140,55 @@ class Pretraining:
     loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
+        _at_least(0, self.seed, "seed")
+        _at_least(0, self.steps, "steps")
+        _at_least(0 if self.steps else 1, self.epochs, "epochs")
+        if not math.isfinite(self.temperature):
+            raise InputError(f"--config.temperature is {self.temperature}: give a finite number")
+        _check_model(self.model)
+        _check_numerics(self.numerics)
         if self.loss not in ("leave_one_out", "pairwise"):
             raise InputError(f"--config.loss is {self.loss!r}: give leave_one_out or pairwise")
         if self.chunks < 1 or self.batches.batch_size % self.chunks:
             raise InputError(
                 f"--config.chunks is {self.chunks}, which does not divide the batch of "
                 f"{self.batches.batch_size}: give a divisor"
+            )
+
+
+def _at_least(least: int, value: int, name: str) -> None:
+    if value < least:
+        raise InputError(f"--config.{name} is {value}: give {least} or more")
+
+
+def _check_model(model: FoundationConfig) -> None:
+    """Whether a network of this size can be built for windows of five minutes."""
+    for field in dataclasses.fields(model):
+        if field.type is int:
+            _at_least(1, getattr(model, field.name), f"model.{field.name}")
+    _at_least(PATCHES, model.max_patches, "model.max_patches")
+    if not 0 <= model.dropout < 1:
+        raise InputError(f"--config.model.dropout is {model.dropout}: give 0 to less than 1")
+    for name in ("num_heads", "pooling_heads"):
+        if model.embed_dim % getattr(model, name):
+            raise InputError(
+                f"--config.model.{name} is {getattr(model, name)}, which does not divide embed_dim "
+                f"{model.embed_dim}: give a divisor"
+            )
+    if model.embed_dim % 2:
+        raise InputError(f"--config.model.embed_dim is {model.embed_dim}: give an even number")
+
+
+def _check_numerics(numerics: Numerics) -> None:
+    for name, known in (
+        ("dtype", ("float32", "bfloat16", "float64")),
+        ("param_dtype", ("float32", "float64")),
+        ("precision", ("highest", "high", "default")),
+    ):
+        value = getattr(numerics, name)
+        if value not in known:
+            raise InputError(
+                f"--config.numerics.{name} is {value!r}: choose from {', '.join(known)}"
             )
 
 
@@ -158,6 +203,8 @@ def read(kind: type[T], config: Mapping[str, Any], name: str = "config") -> T:
     Raises:
         InputError: a key is unknown, a value has the wrong type or makes no sense.
     """
+    if not hasattr(config, "items"):  # a ConfigDict is no Mapping
+        raise InputError(f"--{name} is {config!r}: give values by name, --{name}.NAME=VALUE")
     types = typing.get_type_hints(kind)
     unknown = sorted(set(config) - set(types))
     if unknown:
