@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
-from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
@@ -34,7 +34,7 @@ def saved_model_of(
     network = shapes(lambda: SleepFM(config, rngs=nnx.Rngs(0)))
     kept = {*(NETWORK + name for name in network), TEMPERATURE}
     arrays = {name: a for name, a in (_by_name(params) | _by_name(extra)).items() if name in kept}
-    weights = {name.removeprefix(NETWORK): _whole(array) for name, array in arrays.items()}
+    weights = {name.removeprefix(NETWORK): array for name, array in _whole(arrays).items()}
     return SavedModel(config, weights, provenance)
 
 
@@ -82,7 +82,16 @@ def _name(path: tuple[Any, ...]) -> str:
     return ".".join(str(part.key) for part in path)
 
 
-def _whole(array: jax.Array) -> np.ndarray:
-    if array.is_fully_addressable:
-        return np.asarray(array)
-    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+def _whole(arrays: dict[str, jax.Array]) -> dict[str, np.ndarray]:
+    """On this process; those that are spread over several are gathered by one program."""
+    spread = {
+        name: array
+        for name, array in arrays.items()
+        if not (array.is_fully_addressable or array.is_fully_replicated)
+    }
+    gathered = dict(arrays)
+    if spread:
+        mesh = next(iter(spread.values())).sharding.mesh  # type: ignore[attr-defined]
+        whole = NamedSharding(mesh, PartitionSpec())
+        gathered |= jax.jit(lambda tree: tree, out_shardings=whole)(spread)
+    return {name: np.asarray(array) for name, array in gathered.items()}
