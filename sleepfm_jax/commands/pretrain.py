@@ -1,8 +1,10 @@
 """`sleepfm-jax pretrain`: contrastive pretraining from a configuration file, resumable."""
 
+import contextlib
 import logging
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
@@ -55,23 +57,39 @@ def main(argv: list[str]) -> int:
     config = config_flags.DEFINE_config_file("config", None, "", flag_values=values)
     workdir = flags.DEFINE_string("workdir", None, "", flag_values=values)
     try:
-        rest = values(["sleepfm-jax pretrain", *map(_from_anywhere, argv)])
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        with _command_line(["sleepfm-jax pretrain", *map(_from_anywhere, argv)]) as words:
+            _refuse_missing_file(words)
+            rest = values(words)
+    except Exception as error:  # a configuration is a program: it raises what it likes
         raise _wrong_use(_line(error)) from error
     if len(rest) > 1 or not values["config"].present or not workdir.value:
         raise _wrong_use("give --config=FILE.py:VARIANT and --workdir=DIR, and flags alone")
     logging.getLogger("absl").setLevel(logging.WARNING)
-    config_file = config_flags.get_config_filename(values["config"])
-    try:
-        chosen = settings.read(settings.Pretraining, config.value)
-    except OSError as error:  # ml_collections tells of a missing file only now
-        raise _wrong_use(f"{config_file} cannot be read") from error
+    chosen = settings.read(settings.Pretraining, config.value)
     stopped_by = launch.pretrain(chosen, Path(workdir.value))
     if stopped_by is None:
         print(f"{workdir.value}: done; the model is {Path(workdir.value) / 'model'}")
         return 0
     print(f"{workdir.value}: saved after {stopped_by.name}; run the same command again to go on")
     return 128 + signal.SIGINT if stopped_by == signal.SIGINT else 0
+
+
+@contextlib.contextmanager
+def _command_line(words: list[str]) -> Iterator[list[str]]:
+    """ml_collections looks for `--config.KEY` in `sys.argv`, whatever it is given to parse."""
+    before, sys.argv = sys.argv, words
+    try:
+        yield words
+    finally:
+        sys.argv = before
+
+
+def _refuse_missing_file(words: list[str]) -> None:
+    """ml_collections would tell of another fault, or later."""
+    for word in words:
+        file = word.removeprefix("--config=").split(":")[0]
+        if word.startswith("--config=") and not Path(file).is_file():
+            raise FileNotFoundError(f"{file} cannot be read")
 
 
 def _from_anywhere(flag: str) -> str:
@@ -89,7 +107,8 @@ def _wrong_use(why: str) -> SystemExit:
 
 def _line(error: Exception) -> str:
     """The line of a message that says what is wrong: the last one after a heading."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, AttributeError | KeyError):
+    lines = [line.strip() for line in f"{error}".splitlines() if line.strip()]
+    lines = lines or [f"the configuration fails with {type(error).__name__}"]
+    if isinstance(error, AttributeError | KeyError) and error.args:
         return f"the configuration has no value {error.args[0]}"
     return lines[-1] if lines[0].endswith(":") else lines[0]

@@ -134,7 +134,7 @@ def _note(settings: Settings, workdir: Path) -> None:
     now = json.loads(json.dumps(dataclasses.asdict(settings)))
     try:
         if path.exists():
-            before = _flat(json.loads(path.read_text(encoding="utf-8")))
+            before = _flat(_mapping(json.loads(path.read_text(encoding="utf-8"))))
             for name, value in _flat(now).items():
                 if name in before and before[name] != value:
                     log.warning("%s is now %r, was %r", name, value, before[name])
@@ -146,6 +146,12 @@ def _note(settings: Settings, workdir: Path) -> None:
         ) from error
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}): remove it and start again") from error
+
+
+def _mapping(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError("no values by name")
+    return found
 
 
 def _flat(tree: Mapping[str, Any], name: str = "config") -> dict[str, Any]:

@@ -107,8 +107,14 @@ def sigterm_before(*numbers: int) -> Batches:
 
 
 def plan(
-    batches: Any = None, held_out: bool = True, steps: int = 12, freeze: int = -1, **loop: Any
+    batches: Any = None,
+    held_out: bool = True,
+    steps: int = 12,
+    freeze: int = -1,
+    chunks: int = 1,
+    **loop: Any,
 ) -> Plan:
+    """A run in which everything happens at another step."""
     settings = OptimizerSettings("adamw", 1e-2, "constant")
     rate = optimizers.schedule(settings, steps, 5)
     return Plan(
@@ -120,7 +126,7 @@ def plan(
         held_out=[rows(1000), rows(1001)] if held_out else None,
         steps=steps,
         seed=1,
-        chunks=1,
+        chunks=chunks,
         freeze_batch_norm_at=freeze,
         loop=LoopSettings(
             **{"log_every": 2, "validate_every": 5, "checkpoint_every": 3, **loop}  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run to its end: logged every 2 steps, saved every 3, validated every 5, frozen from 6."""
     workdir = tmp_path_factory.mktemp("whole")
     batches = Batches()
-    assert run(plan(batches, freeze=6), workdir) is None
+    assert run(plan(batches, freeze=6, chunks=2), workdir) is None
     assert batches.closed
     return workdir
 
@@ -82,9 +82,9 @@ def test_a_stopped_run_goes_on_bit_for_bit(
 ) -> None:
     """Between and at the steps of logging, saving, validating and of freezing; with dropout."""
     for stop in stops:
-        assert run(plan(sigterm_before(stop), freeze=6), tmp_path) == signal.SIGTERM
+        assert run(plan(sigterm_before(stop), freeze=6, chunks=2), tmp_path) == signal.SIGTERM
         assert (tmp_path / CHECKPOINTS / str(stop + 1)).is_dir()
-    assert run(plan(freeze=6), tmp_path) is None
+    assert run(plan(freeze=6, chunks=2), tmp_path) is None
     assert hashes(tmp_path, LAST) == hashes(whole, LAST)
     assert numbers(tmp_path) == numbers(whole)
     assert saved_model.load(tmp_path).content_hash == saved_model.load(whole).content_hash
@@ -92,13 +92,15 @@ def test_a_stopped_run_goes_on_bit_for_bit(
 
 def test_what_a_run_does_depends_on_its_seed_and_its_batches(whole: Path, tmp_path: Path) -> None:
     """Or equality would say nothing."""
-    run(plan(Batches(bad={3}), freeze=6), tmp_path)
+    run(plan(Batches(bad={3}), freeze=6, chunks=2), tmp_path)
     assert hashes(tmp_path, LAST) != hashes(whole, LAST)
 
 
 def test_a_run_that_is_done_stays_as_it_is(whole: Path) -> None:
     before = hashes(whole, LAST), numbers(whole)
-    assert run(plan(Batches({LAST: lambda: pytest.fail("asked for more")})), whole) is None
+    assert (
+        run(plan(Batches({LAST: lambda: pytest.fail("asked for more")}), chunks=2), whole) is None
+    )
     assert (hashes(whole, LAST), numbers(whole)) == before
 
 
