@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
@@ -46,7 +47,7 @@ def start_from(state: TrainState, saved: SavedModel) -> TrainState:
         saved: a model of the same size.
 
     Raises:
-        InputError: an array is missing or has another shape.
+        InputError: an array is missing, too much or has another shape.
     """
 
     def replace(path: tuple[Any, ...], old: jax.Array) -> jax.Array:
@@ -65,8 +66,20 @@ def start_from(state: TrainState, saved: SavedModel) -> TrainState:
         return jax.make_array_from_callback(old.shape, old.sharding, lambda index: cast[index])
 
     own = {
-        name.removeprefix(NETWORK) for name in _by_name(state.params) if name.startswith(NETWORK)
+        name.removeprefix(NETWORK)
+        for name, leaf in (_by_name(state.params) | _by_name(state.extra)).items()
+        if name.startswith(NETWORK) and jnp.issubdtype(leaf.dtype, jnp.floating)  # no random stream
     }
+    more = sorted(
+        name
+        for name, array in saved.weights.items()
+        if name not in {*own, TEMPERATURE} and array.dtype.kind == "f"
+    )
+    if more:
+        raise InputError(
+            f"the model to start from has {more[0]}, which this run's lacks: set --config.model "
+            "to its size"
+        )
     return dataclasses.replace(
         state,
         params=jax.tree_util.tree_map_with_path(replace, state.params),
