@@ -7,6 +7,11 @@ trained, no weight is made. Per mesh it prints: flops a device, peak memory a de
 kind of collective a device and step, how many collectives, and how the traffic compares with the
 gradients (4 bytes a parameter). The tokenizer takes all patches at once, as it does on
 accelerators; on CPU it would walk through them (`--walk`), which costs time and saves memory.
+
+    python benchmarks/scaling.py --kept [--variant base] [--per-device 4] [--slots 16] [--remat]
+
+compiles nothing and prints what the forward pass keeps for the backward pass, as JAX traces it. XLA
+for CPU takes `remat` apart again, so that its memory does not show there.
 """
 
 import argparse
@@ -87,6 +92,37 @@ def cost(settings: Any, shape: tuple[int, ...], walk: bool = False) -> Cost:
     )
 
 
+def kept(settings: Any) -> int:
+    """Bytes that the forward pass of a whole batch on one device keeps for the backward pass."""
+    import jax
+    from jax._src.ad_checkpoint import saved_residuals  # what jax.ad_checkpoint prints
+
+    from sleepfm_jax.models import tokenizer
+    from sleepfm_jax.train import optimizers, state
+    from sleepfm_jax.train.mesh import make_mesh
+    from sleepfm_jax.train.pretraining import Pretraining
+
+    tokenizer.chunks = lambda *_: 1
+    task = Pretraining(
+        settings.model, settings.numerics, settings.loss, settings.temperature, settings.remat
+    )
+    optimizer = optimizers.make(settings.optimizer, lambda _: 1e-3, task.nonnegative)
+    mesh = make_mesh(devices=jax.devices()[:1])
+    abstract = state.abstract_state(task.build, optimizer, mesh)
+    graph = state.graphs(task.build).train
+
+    def loss(params: Any, extra: Any, batch: Any) -> jax.Array:
+        model = state.model_of(graph, params, extra)
+        return task.objective(model, task.forward(model, batch), batch)[0]
+
+    inputs = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype),
+        (abstract.params, abstract.extra, batch(settings)),
+    )
+    found = saved_residuals(loss, *inputs)
+    return sum(aval.size * aval.dtype.itemsize for aval, why in found if "argument" not in why)
+
+
 def batch(settings: Any) -> dict[str, Any]:
     """Shapes of a batch of 5-minute windows, as the input pipeline makes them."""
     import jax
@@ -139,6 +175,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=0, help="of the encoder, if not all")
     parser.add_argument("--remat", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--walk", action="store_true", help="the tokenizer as on CPU")
+    parser.add_argument("--kept", action="store_true", help="trace only, see above")
     meshes = ["1,1,1", "8,1,1", "1,8,1", "2,2,2"]
     parser.add_argument("--meshes", nargs="+", default=meshes, help="data,fsdp,tensor each")
     flags = parser.parse_args()
@@ -147,6 +184,10 @@ def main() -> None:
         + os.environ.get("XLA_FLAGS", "")
     )
     print(f"{flags.variant}, {flags.per_device} windows of {flags.slots} slots a device")
+    if flags.kept:
+        each = kept(configured(flags, 1)) / flags.per_device
+        print(f"{each / GIGA:.3f} GB a window kept between the passes")
+        return
     print("mesh        Gflop     state    peak    moved   of       calls  comp.  MB moved by kind")
     print("            /device   GB       GB      MB      gradient        s")
     for text in flags.meshes:

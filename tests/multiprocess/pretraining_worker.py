@@ -1,0 +1,52 @@
+"""One of two processes of four devices: takes the steps of a small pretraining, tells of them."""
+
+import sys
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from sleepfm_jax.train import processes
+from sleepfm_jax.train.mesh import batch_shard, make_mesh
+from sleepfm_jax.train.settings import ProcessSettings
+from tests.multiprocess import one_compilation
+from tests.train import small_run
+
+
+def main(rank: int, port: str, file: str, programs: str, steps: dict[str, int]) -> None:
+    one_compilation.share(programs)
+    processes.join(ProcessSettings(2, rank, f"localhost:{port}", timeout=60))
+    mesh = make_mesh(2, 2, 2)
+    told = {}
+    for dtype, count in steps.items():
+        with jax.enable_x64(dtype == "float64"):
+            run = small_run.Run(small_run.task(dtype), mesh)
+            now, seen = run.steps(run.born(), [part(n, dtype, mesh) for n in range(count)])
+            told[f"{dtype} losses"] = np.array([metrics["loss"] for metrics in seen])
+            told |= {f"{dtype} {name}": array for name, array in whole(now, mesh).items()}
+    if rank == 0:
+        np.savez(file, **told)
+
+
+def part(number: int, dtype: str, mesh: jax.sharding.Mesh) -> dict[str, np.ndarray]:
+    """This process's rows of a batch."""
+    index, parts = batch_shard(mesh)
+    each = small_run.B // parts
+    rows = slice(index * each, (index + 1) * each)
+    return {name: array[rows] for name, array in small_run.batch(number, dtype).items()}
+
+
+def whole(now: object, mesh: jax.sharding.Mesh) -> dict[str, np.ndarray]:
+    """As `small_run.arrays`, of arrays that no process holds all of."""
+
+    def plain(leaf: jax.Array) -> jax.Array:
+        keys = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return jax.random.key_data(leaf) if keys else leaf
+
+    gather = jax.jit(lambda tree: jax.tree.map(plain, tree), out_shardings=NamedSharding(mesh, P()))
+    return small_run.arrays(gather(now))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), *sys.argv[2:], {"float64": 20, "float32": 5})
