@@ -151,14 +151,15 @@ def _alone() -> ocp.StandardCheckpointer:
 
 def _home(path: Path) -> Path:
     """The model folder: the one given, or that of a run's work directory."""
-    if (path / DESCRIPTION).exists() or not (path / CHECKPOINTS).is_dir():
-        return path
-    if not (path / MODEL).exists():
+    for folder in (path, path / MODEL):
+        if (folder / DESCRIPTION).exists():
+            return folder
+    if (path / CHECKPOINTS).is_dir():
         raise InputError(
             f"{path}: this run has no model yet, its first validation writes it; wait for that, or "
             "lower --config.loop.validate_every and run it again"
         )
-    return path / MODEL
+    return path
 
 
 def _read_description(path: Path) -> dict[str, Any]:

@@ -306,3 +306,31 @@ def test_a_killed_save_leaves_the_previous_model(folder: Path, program: str) -> 
     assert_same(load(folder), some_model())
     save(folder, some_model(1))
     assert_same(load(folder), some_model(1))
+
+
+def test_a_runs_work_directory_gives_its_model(tmp_path: Path) -> None:
+    """Also through a link; a model folder itself comes first."""
+    save(tmp_path / "run" / "model", some_model())
+    assert_same(load(tmp_path / "run"), some_model())
+    (tmp_path / "run" / "checkpoints").mkdir()
+    assert_same(load(tmp_path / "run"), some_model())
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    assert_same(load(tmp_path / "link"), some_model())
+    (tmp_path / "run" / "model" / "checkpoints").mkdir()
+    save(tmp_path / "other", some_model(1))
+    shutil.copytree(tmp_path / "other", tmp_path / "run" / "model" / "model")
+    assert (load(tmp_path / "run" / "model")).provenance == some_model().provenance
+
+
+def test_a_run_without_a_model_yet_says_what_to_wait_for(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "5").mkdir(parents=True)
+    assert "this run has no model yet, its first validation writes it; wait" in refusal(tmp_path)
+
+
+def test_damage_to_a_runs_model_is_named_within_it(tmp_path: Path) -> None:
+    save(tmp_path / "model", some_model())
+    (tmp_path / "checkpoints").mkdir()
+    files = filter(Path.is_file, (tmp_path / "model" / "weights").rglob("*"))
+    path = max(files, key=lambda file: file.stat().st_size)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert refusal(tmp_path).startswith(str(path))
