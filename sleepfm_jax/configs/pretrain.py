@@ -12,8 +12,8 @@ def base() -> ConfigDict:
     sleepfm-jax pretrain --config=sleepfm_jax/configs/pretrain.py:base \
       --workdir=runs/base --config.data.path=store
 
-    Memory per device: about 0.13 GB a window of 16 slots on it, so 17 GB for a batch of 128 on one;
-    with --config.remat=True a third of that.
+    Memory per device: 0.33 GB a window of 16 slots on it, so 42 GB for a batch of 128 on one; with
+    --config.remat=True 0.07 GB a window is kept between the passes (docs/scaling.md).
     Expected: the loss starts at ln(batch) = 4.85. The published run saw some 65 000 hours.
     """
     return ConfigDict(
@@ -89,7 +89,8 @@ def base_bf16() -> ConfigDict:
     sleepfm-jax pretrain --config=sleepfm_jax/configs/pretrain.py:base_bf16 \
       --workdir=runs/base_bf16 --config.data.path=store
 
-    Memory per device: half of base's a window; a batch of 512 on eight devices takes 4 GB on each.
+    Memory per device: 0.29 GB a window of 16 slots is kept between the passes, 0.05 GB with remat;
+    a batch of 512 on eight devices keeps 19 GB on each, or 3 GB.
     Expected: the loss starts at ln(batch) = 6.24. Batch statistics are frozen for the last tenth or
     so of a run (set --config.freeze_batch_norm_at to nine tenths of its steps), so that inference
     runs the network that was trained.
@@ -108,8 +109,8 @@ def large() -> ConfigDict:
     sleepfm-jax pretrain --config=sleepfm_jax/configs/pretrain.py:large \
       --workdir=runs/large --config.data.path=store --config.mesh.fsdp=8
 
-    Memory per device on eight: 0.5 GB of weights and optimiser, and with remat about 0.2 GB a
-    window; 32 windows a device. --config.chunks makes the batch larger than that.
+    Memory per device on eight: 0.46 GB of weights and optimiser, and with remat 0.065 GB a window
+    kept between the passes, 2.1 GB for the 32 windows of a device, and what one layer needs.
     Expected: the loss starts at ln(batch) = 5.55. This size has been traced and sharded, but not
     trained: no figure is known yet.
     """
