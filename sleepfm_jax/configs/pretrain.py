@@ -150,10 +150,14 @@ def tiny() -> ConfigDict:
     config.model.dropout = 0.0
     config.model.max_patches = 60
     config.batches.batch_size = 16
-    config.loop.validate_every = 100
+    config.batches.slots = 8
+    config.steps = 320
+    config.freeze_batch_norm_at = 120
+    config.temperature = 2.0
+    config.loop.validate_every = 80
     config.loop.validation_windows = 100
-    config.loop.checkpoint_every = 100
-    _adamw(config, learning_rate=2e-3, warmup_steps=20)
+    config.loop.checkpoint_every = 80
+    _adamw(config, learning_rate=1.5e-3, warmup_steps=20)
     return config
 
 
