@@ -21,7 +21,9 @@ def join(settings: ProcessSettings) -> None:
     Raises:
         InputError: the settings do not fit together, or the others cannot be reached.
     """
-    slurm = int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in os.environ
+    # A batch script itself has a number of tasks and a process number too, but no step.
+    step = {"SLURM_PROCID", "SLURM_STEP_NODELIST"} <= os.environ.keys()
+    slurm = step and int(os.environ.get("SLURM_NTASKS", 1)) > 1
     if settings.count <= 1 and not (settings.count == 0 and slurm):
         return
     explicit: dict[str, Any] = {}

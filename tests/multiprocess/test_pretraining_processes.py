@@ -23,8 +23,9 @@ from sleepfm_jax.train.settings import ProcessSettings
 from tests.train import small_run, small_store
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 240  # seconds that a healthy run may take on a busy machine
+LONGEST = 400  # seconds that a healthy run may take on a busy machine
 STEPS = 12
+STEP = {"SLURM_NTASKS": "8", "SLURM_PROCID": "3", "SLURM_STEP_NODELIST": "node[1-2]"}
 SLOWEST_END = 90  # seconds from the death of a process to the end of the other; 10 are set
 
 
@@ -226,13 +227,14 @@ def test_a_killed_process_ends_the_other(runs: Runs) -> None:
     ("settings", "environment", "asked"),
     [
         (ProcessSettings(), {}, None),
-        (ProcessSettings(), {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
-        (ProcessSettings(), {"SLURM_NTASKS": "8"}, None),  # within salloc, not srun
-        (ProcessSettings(), {"SLURM_NTASKS": "8", "SLURM_PROCID": "3"}, {}),
-        (ProcessSettings(count=1), {"SLURM_NTASKS": "8", "SLURM_PROCID": "3"}, None),
+        (ProcessSettings(), STEP | {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
+        (ProcessSettings(), {"SLURM_NTASKS": "8"}, None),  # in an allocation, not in a step
+        (ProcessSettings(), {"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),  # a batch script
+        (ProcessSettings(), STEP, {}),
+        (ProcessSettings(count=1), STEP, None),
         (
             ProcessSettings(2, 1, "node:1234", timeout=7),
-            {"SLURM_NTASKS": "8", "SLURM_PROCID": "3"},
+            STEP,
             {"coordinator_address": "node:1234", "num_processes": 2, "process_id": 1},
         ),
     ],
