@@ -221,7 +221,7 @@ class _Run:
         return found
 
     def _save(self, validated: dict[str, float] | None = None) -> None:
-        """A checkpoint; and the model, if it is the best so far or none is ever validated."""
+        """A checkpoint; and the model, if it is the best so far or there has been no best yet."""
         loss = math.inf if validated is None else validated["loss"]
         loss = loss if math.isfinite(loss) else math.inf
         better = loss < self._best
@@ -230,7 +230,7 @@ class _Run:
             "batches": self._plan.batches.get_state(),
             "best_loss": self._best if math.isfinite(self._best) else None,
         }
-        if better or not self._validation:
+        if better or not math.isfinite(self._best):
             self._export(validated)  # first: a run killed in between comes by here again
         self._checkpoints.save(self.step, self._state, position, validated)
 
