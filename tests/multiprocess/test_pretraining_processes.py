@@ -17,15 +17,12 @@ import numpy as np
 import pytest
 
 from sleepfm_jax import saved_model
-from sleepfm_jax.errors import InputError
-from sleepfm_jax.train import metrics_file, processes
-from sleepfm_jax.train.settings import ProcessSettings
+from sleepfm_jax.train import metrics_file
 from tests.train import small_run, small_store
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 400  # seconds that a healthy run may take on a busy machine
 STEPS = 12
-STEP = {"SLURM_NTASKS": "8", "SLURM_PROCID": "3", "SLURM_STEP_NODELIST": "node[1-2]"}
 SLOWEST_END = 90  # seconds from the death of a process to the end of the other; 10 are set
 
 
@@ -221,58 +218,3 @@ def test_a_killed_process_ends_the_other(runs: Runs) -> None:
     assert workers[0].returncode not in (0, None)
     assert "a process of this run was lost" in said
     assert "run the same command again on all" in said
-
-
-@pytest.mark.parametrize(
-    ("settings", "environment", "asked"),
-    [
-        (ProcessSettings(), {}, None),
-        (ProcessSettings(), STEP | {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
-        (ProcessSettings(), {"SLURM_NTASKS": "8"}, None),  # in an allocation, not in a step
-        (ProcessSettings(), {"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),  # a batch script
-        (ProcessSettings(), STEP, {}),
-        (ProcessSettings(count=1), STEP, None),
-        (
-            ProcessSettings(2, 1, "node:1234", timeout=7),
-            STEP,
-            {"coordinator_address": "node:1234", "num_processes": 2, "process_id": 1},
-        ),
-    ],
-)
-def test_processes_are_found_out_from_slurm_or_told(
-    settings: ProcessSettings,
-    environment: dict[str, str],
-    asked: dict[str, Any] | None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in [name for name in os.environ if name.startswith("SLURM_")]:
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(jax.distributed, "initialize", lambda **given: calls.append(given))
-    monkeypatch.setattr(jax.config, "update", lambda *_: None)
-    processes.join(settings)
-    if asked is None:
-        assert calls == []
-    else:
-        (call,) = calls
-        assert call["heartbeat_timeout_seconds"] == settings.timeout
-        explicit = ("coordinator_address", "num_processes", "process_id")
-        assert {name: call[name] for name in explicit if name in call} == asked
-
-
-def test_processes_that_do_not_meet_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def alone(**_: object) -> None:
-        raise RuntimeError("DEADLINE_EXCEEDED")
-
-    monkeypatch.setattr(jax.distributed, "initialize", alone)
-    monkeypatch.setattr(jax.config, "update", lambda *_: None)
-    with pytest.raises(InputError, match=r"the 2 processes .* did not find each other .*node:1234"):
-        processes.join(ProcessSettings(2, 0, "node:1234"))
-
-
-@pytest.mark.parametrize("settings", [ProcessSettings(2, 0), ProcessSettings(2, 2, "node:1")])
-def test_settings_that_do_not_fit_are_one_sentence(settings: ProcessSettings) -> None:
-    with pytest.raises(InputError, match=r"--config\.processes\.coordinator=HOST:PORT"):
-        processes.join(settings)
