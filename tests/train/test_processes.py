@@ -75,11 +75,11 @@ def test_only_a_failure_among_several_processes_is_a_lost_one(
     with pytest.raises(jax.errors.JaxRuntimeError), processes.lost_ones_named():
         raise failure
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(
-        InputError, match=r"lost.*closed by peer.*run the same command again on all"
+    with (
+        pytest.raises(InputError, match=r"lost.*closed by peer.*run the same command again on all"),
+        processes.lost_ones_named(),
     ):
-        with processes.lost_ones_named():
-            raise failure
+        raise failure
     memory = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
     with pytest.raises(jax.errors.JaxRuntimeError, match="memory"), processes.lost_ones_named():
         raise memory
