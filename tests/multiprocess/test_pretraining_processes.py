@@ -84,7 +84,7 @@ def test_twenty_steps_of_two_processes_are_those_of_one_device(tmp_path: Path) -
 
 
 class Runs:
-    """`sleepfm-jax pretrain` on eight emulated devices, of one process or of two."""
+    """`sleepfm-jax pretrain` on four emulated devices, of one process or of two."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -116,7 +116,7 @@ class Runs:
                 *([f"--config.processes.count={count}", together] if count > 1 else []),
                 *([f"--config.processes.index={rank}"] if count > 1 else []),
                 *flags,
-                devices=8 // count,
+                devices=4 // count,
             )
             for rank in range(count)
         ]
