@@ -72,7 +72,7 @@ def newborn(folder: Path) -> None:
 
 
 def stages(folder: Path, model: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Features (n, M·E) and stages (n,) of the scored 30-s epochs of a split's nights."""
+    """Features (n, M, E) and stages (n,) of the scored 30-s epochs of a split's nights."""
     from sleepfm_jax.input_pipeline import annotations, embeddings, window_index
     from sleepfm_jax.input_pipeline.modality import Modality
 
@@ -80,24 +80,33 @@ def stages(folder: Path, model: str, split: str) -> tuple[np.ndarray, np.ndarray
     for night in window_index.read(folder / "store").of_split(split):
         rows = embeddings.read(folder / f"embeddings_{model}", night.name).sequence
         shape = next(iter(rows.values())).shape
-        joined = np.concatenate([rows.get(m.name, np.zeros(shape)) for m in Modality], axis=1)
+        joined = np.stack([rows.get(m.name, np.zeros(shape)) for m in Modality], axis=1)
         epochs = len(joined) // STEPS
-        features.append(joined[: epochs * STEPS].reshape(epochs, STEPS, -1).mean(axis=1))
+        steps = joined[: epochs * STEPS].reshape(epochs, STEPS, *joined.shape[1:])
+        features.append(steps.mean(axis=1))  # (epochs, M, E)
         hypnogram = annotations.read_staging_csv(folder / "nights" / "stages" / f"{night.name}.csv")
         truth.append(hypnogram.at(30.0 * np.arange(epochs) + 15.0))
     x, y = np.concatenate(features), np.concatenate(truth)
     return x[y != annotations.UNSCORED], y[y != annotations.UNSCORED]
 
 
-def probe(folder: Path, model: str, path: Path) -> str:
+def probe(folder: Path, model: str, path: Path) -> dict[str, float]:
+    """Macro-F1 of stages read from each modality's embeddings, and from all together."""
     from sleepfm_jax.evaluate.probe import linear_probe
+    from sleepfm_jax.input_pipeline.modality import Modality
 
     output = folder / f"embeddings_{model}"
     shutil.rmtree(output, ignore_errors=True)
     recordings = str(folder / "recordings")
     sleepfm("embed", "--model", str(path), "--output", str(output), recordings)
-    found = linear_probe(*stages(folder, model, "train"), *stages(folder, model, "validation"))
-    return f"macro-F1 {found.macro_f1:.3f}  accuracy {found.accuracy:.3f}  kappa {found.kappa:.3f}"
+    (x, y), (test_x, test_y) = (stages(folder, model, split) for split in ("train", "validation"))
+    parts = {"all": slice(None), **{m.name: slice(m, m + 1) for m in Modality}}
+    return {
+        name: linear_probe(
+            x[:, part].reshape(len(x), -1), y, test_x[:, part].reshape(len(test_x), -1), test_y
+        ).macro_f1
+        for name, part in parts.items()
+    }
 
 
 def main() -> None:
@@ -119,8 +128,9 @@ def main() -> None:
     ranks = {name: got[f"retrieval/{name}"] for name in ("top1", "top5", "median_rank")}
     print(f"retrieval    {'  '.join(f'{name} {value:.3f}' for name, value in ranks.items())}")
     print(f"             among {got['retrieval/candidates']:.0f} windows, at step {best['step']}")
-    for name, result in probes.items():
-        print(f"stages from {name:<11} {result}")
+    for name, found in probes.items():
+        scores = "  ".join(f"{part} {score:.3f}" for part, score in found.items())
+        print(f"macro-F1 of stages, {name:<11} {scores}")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,21 @@ os.environ["XLA_FLAGS"] = (
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.train.kept_programs import kept_programs, shared_folder
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What one process of the tests has compiled for long, the others need not compile again."""
+    with kept_programs(shared_folder(tmp_path_factory.getbasetemp()), seconds=1.0):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,20 @@ from pathlib import Path
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-KEEP_ALL = {
-    "jax_persistent_cache_min_compile_time_secs": 0,
-    "jax_persistent_cache_min_entry_size_bytes": -1,
-}
-
 
 @contextlib.contextmanager
-def kept_programs(folder: Path) -> Iterator[None]:
-    """Within the block programs are kept in a folder, also for other processes of the tests."""
-    wanted = {"jax_compilation_cache_dir": str(folder), **KEEP_ALL}
+def kept_programs(folder: Path, seconds: float = 0.0) -> Iterator[None]:
+    """Within the block programs are kept in a folder, also for other processes of the tests.
+
+    Args:
+        folder: for the programs.
+        seconds: to compile, from which a program is worth keeping.
+    """
+    wanted: dict[str, object] = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": seconds,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
     before = {name: getattr(jax.config, name) for name in wanted}
     _set(wanted)
     try:

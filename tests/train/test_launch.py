@@ -167,7 +167,7 @@ def test_a_run_starts_from_a_model_or_a_runs_work_directory(
         launch.pretrain(run_settings(init=str(tmp_path / init)), tmp_path / "new")
         assert unrun[-1].start_from.content_hash == model.content_hash
     with pytest.raises(InputError, match="no model is here"):
-        launch.prepare(run_settings(init=str(tmp_path)))
+        launch.prepare(run_settings(init=str(tmp_path / "nothing")))
 
 
 def test_two_runs_in_one_work_directory_are_refused(tmp_path: Path, unrun: list[Any]) -> None:
