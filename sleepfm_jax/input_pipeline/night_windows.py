@@ -8,7 +8,6 @@ import numpy as np
 
 from sleepfm_jax.input_pipeline import nights, windows
 from sleepfm_jax.input_pipeline.convert import nothing_usable, refuse_short
-from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.nights import Night
 from sleepfm_jax.input_pipeline.recordings import NotFinite, Recording
@@ -71,24 +70,13 @@ def of_recording(recording: Recording, montage: Montage | None = None) -> NightW
         InputError: it is shorter than one patch, or has none of the four modalities.
     """
     refuse_short(recording.path, recording.duration)
-    wanted = _wanted(recording, montage)
+    wanted, _ = nights.wanted(recording, montage)
     if not wanted:
         raise nothing_usable(recording.path, recording.labels)
     modality = np.array([*wanted.values()], np.int8)
     labels = tuple(wanted)
     read = functools.partial(_read, recording, labels)
     return NightWindows(labels, modality, recording.samples, read)
-
-
-def _wanted(recording: Recording, montage: Montage | None) -> dict[str, Modality]:
-    """Labels and modalities, whatever their samples are like."""
-    rules = nights.rules(recording, montage)
-    if rules is None:
-        return {label: kind for label, kind in recording.modalities.items() if kind is not None}
-    chosen = list(rules.choose(recording.labels).chosen)
-    if recording.tagged:
-        chosen.sort(key=lambda channel: channel.index)
-    return {recording.labels[channel.index]: channel.modality for channel in chosen}
 
 
 def _read(recording: Recording, labels: tuple[str, ...], start: int, stop: int) -> np.ndarray:

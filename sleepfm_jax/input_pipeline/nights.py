@@ -88,9 +88,9 @@ def _is_hdf5(path: Path) -> bool:
 
 def _load_recording(recording: Recording, montage: Montage | None) -> Night:
     refuse_short(recording.path, recording.duration)
-    wanted, left_out = _wanted(recording, montage)
+    chosen, left_out = wanted(recording, montage)
     read = {}
-    for label in wanted:
+    for label in chosen:
         try:
             read[label] = recording.read(label).astype(np.float16)
         except NotFinite:
@@ -100,7 +100,7 @@ def _load_recording(recording: Recording, montage: Montage | None) -> Night:
     return Night(
         name=recording.path.stem,
         labels=tuple(read),
-        modality=np.array([wanted[label] for label in read], np.int8),
+        modality=np.array([chosen[label] for label in read], np.int8),
         signals=np.stack(list(read.values())),  # (C, N)
         provenance=recording.provenance,
         left_out=tuple(left_out),
@@ -124,13 +124,17 @@ def rules(recording: Recording, montage: Montage | None) -> Montage | None:
     return dataclasses.replace(montage, named={**known, **montage.named})
 
 
-def _wanted(
+def wanted(
     recording: Recording, montage: Montage | None
 ) -> tuple[dict[str, Modality], list[tuple[str, str]]]:
     """Labels to use and their modality; (label, reason) of the others.
 
     The order of a preprocessed recording is kept, so that its channels come as they would directly
     from the EDF.
+
+    Args:
+        recording: whose labels they are; its samples are not looked at.
+        montage: which channels to use; None: the default rules.
     """
     montage = rules(recording, montage)
     if montage is None:

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.train.checkpoint_record import FILE
-from sleepfm_jax.train.checkpoint_weights import weights
 from sleepfm_jax.train.checkpoints import Checkpoints
 from tests.train.small_state import abstract, same, state
 
@@ -200,15 +199,6 @@ def test_where_all_are_damaged_nothing_is_moved(folder: Path) -> None:
             checkpoints.restore(abstract(8))
         assert "; copy the folder back from where it is whole, or start anew" in str(caught.value)
     assert {"1", "2", "3"} <= {path.name for path in folder.iterdir()}
-
-
-def test_damaged_weights_are_not_exported(folder: Path) -> None:
-    cut_arrays(folder / "1")
-    with pytest.raises(InputError, match=r"1: this checkpoint cannot be used .*\(2, 3\)"):
-        weights(folder)
-    assert weights(folder, 2).step == 2
-    with pytest.raises(InputError, match=r"9: this checkpoint cannot be used \(record.json is mis"):
-        weights(folder, 9)
 
 
 def test_a_record_of_a_newer_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.train.checkpoint_folder import Keep, best_of
-from sleepfm_jax.train.checkpoint_weights import weights
 from sleepfm_jax.train.checkpoints import Checkpoints
 from sleepfm_jax.train.fingerprint import fingerprint
 from tests.train.small_state import abstract, same, state
@@ -48,10 +47,6 @@ def test_without_a_checkpoint_there_is_nothing(tmp_path: Path) -> None:
         assert checkpoints.restore(abstract(1)) is None
         assert checkpoints.best() is None
         assert checkpoints.steps == []
-    with pytest.raises(InputError, match="no checkpoint"):
-        weights(tmp_path / "new" / "folder")
-    with pytest.raises(InputError, match="give the folder of a run's checkpoints"):
-        weights(tmp_path / "other")
 
 
 def test_the_two_newest_and_the_best_are_kept(tmp_path: Path) -> None:
@@ -115,29 +110,6 @@ def test_a_step_is_written_once(tmp_path: Path) -> None:
     assert restored is not None
     assert restored.position == {"n": 1}
     assert same(restored.state, state(1))
-
-
-def test_weights_need_no_optimiser(tmp_path: Path) -> None:
-    with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(1, state(1), {}, {"loss": 1.0})
-        checkpoints.save(2, state(2), {}, {"loss": 2.0})
-        checkpoints.save(3, state(3), {})
-    for step, expected in ((None, 1), (3, 3)):
-        found = weights(tmp_path, step)
-        assert found.step == expected
-        params, extra = state(expected).params, state(expected).extra
-        assert {*found.params} == {
-            "network.layers.0.kernel",
-            "network.layers.1.kernel",
-            "temperature",
-        }
-        for n, layer in enumerate(params["network"]["layers"]):
-            assert np.array_equal(found.params[f"network.layers.{n}.kernel"], layer["kernel"])
-        assert {*found.extra} == {"mean", "key", "keys", "positions"}
-        assert np.array_equal(found.extra["mean"], extra["mean"])
-        assert found.extra["mean"].dtype == extra["mean"].dtype
-        assert np.array_equal(found.extra["keys"], jax.random.key_data(extra["keys"]))
-    assert weights(tmp_path).metrics == {"loss": 1.0}
 
 
 def other(kind: str) -> Any:

@@ -11,7 +11,8 @@ import pytest
 
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.train import checkpoint_weights, loop
+from sleepfm_jax.train import loop, state
+from sleepfm_jax.train.checkpoints import Checkpoints
 from sleepfm_jax.train.curves import PICTURE
 from sleepfm_jax.train.loop import CHECKPOINTS, MODEL, run
 from tests.train.kept_programs import kept_programs, shared_folder
@@ -124,10 +125,14 @@ def test_the_model_is_the_best_by_held_out_loss(
     run(plan(), tmp_path)  # what was best is remembered
     assert provenance(tmp_path)["step"] == best
     assert provenance(tmp_path)["validation"] == {"loss": losses[[5, 10, 12].index(best)]}
-    kept = checkpoint_weights.weights(tmp_path / CHECKPOINTS)
-    assert kept.step == best
+    same = plan()
+    abstract = state.abstract_state(same.task.build, same.optimizer, same.mesh)
+    with Checkpoints(tmp_path / CHECKPOINTS) as checkpoints:
+        assert checkpoints.best() == best
+        kept = checkpoints.restore(abstract, best)
+    assert kept is not None
     weights = saved_model.load(tmp_path).weights
-    np.testing.assert_array_equal(weights["0.linear.kernel"], kept.params["linear.kernel"])
+    np.testing.assert_array_equal(weights["0.linear.kernel"], kept.state.params["linear"]["kernel"])
 
 
 def test_a_loss_of_zero_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
