@@ -28,7 +28,7 @@ demo: venv       ## two simulated nights (or EDF=night.edf) to embeddings and a 
 	$(BIN)/sleepfm-jax plot --embeddings demo/embeddings --stages demo/nights/stages --output demo
 
 test: venv       ## all tests
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: venv       ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .
