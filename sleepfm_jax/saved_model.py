@@ -156,8 +156,8 @@ def _home(path: Path) -> Path:
             return folder
     if (path / CHECKPOINTS).is_dir():
         raise InputError(
-            f"{path}: this run has no model yet, its first validation writes it; wait for that, or "
-            "lower --config.loop.validate_every and run it again"
+            f"{path}: this run has no model yet, its first checkpoint writes it; wait for that, or "
+            "lower --config.loop.checkpoint_every and run it again"
         )
     return path
 

@@ -324,7 +324,7 @@ def test_a_runs_work_directory_gives_its_model(tmp_path: Path) -> None:
 
 def test_a_run_without_a_model_yet_says_what_to_wait_for(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "5").mkdir(parents=True)
-    assert "this run has no model yet, its first validation writes it; wait" in refusal(tmp_path)
+    assert "this run has no model yet, its first checkpoint writes it; wait" in refusal(tmp_path)
 
 
 def test_damage_to_a_runs_model_is_named_within_it(tmp_path: Path) -> None:

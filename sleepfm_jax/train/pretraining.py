@@ -112,7 +112,7 @@ def present(modality: jax.Array | np.ndarray) -> jax.Array:
 def _by_term(names: list[str], found: Contrastive) -> Metrics:
     """Loss and accuracy of each term, the mean of its two directions and each of them."""
     share = found.samples / jnp.maximum(found.samples.sum(), 1)  # (K,)
-    metrics = {"accuracy": (share @ found.accuracy).mean()}
+    metrics = {"accuracy": jnp.minimum((share @ found.accuracy).mean(), 1.0)}  # shares round
     for name, loss, accuracy in zip(names, found.terms, found.accuracy, strict=True):
         for direction, l, a in zip(("row", "column"), loss, accuracy, strict=True):  # noqa: E741
             metrics[f"loss/{name}/{direction}"] = l

@@ -181,8 +181,8 @@ def _check_model(model: FoundationConfig) -> None:
 
 def _check_numerics(numerics: Numerics) -> None:
     for name, known in (
-        ("dtype", ("float32", "bfloat16", "float64")),
-        ("param_dtype", ("float32", "float64")),
+        ("dtype", ("float32", "bfloat16")),  # without x64 JAX makes float32 of float64, silently
+        ("param_dtype", ("float32",)),
         ("precision", ("highest", "high", "default")),
     ):
         value = getattr(numerics, name)

@@ -136,6 +136,7 @@ def test_base_is_the_published_training() -> None:
         ({"model": {"max_patches": 59}}, r"--config.model.max_patches is 59: give 60 or more"),
         ({"model": {"dropout": 1.0}}, r"--config.model.dropout is 1.0: give 0 to less than 1"),
         ({"numerics": {"dtype": "int8"}}, r"--config.numerics.dtype is 'int8': choose from"),
+        ({"numerics": {"dtype": "float64"}}, r"--config.numerics.dtype is 'float64': choose from"),
         ({"optimizer": {"name": "lion"}}, r"--config.optimizer names 'lion'"),
         ({"batches": {"slots": 3}}, r"slots is 3: give 4 to 24"),
         ({"batches": {"channel_dropout": math.nan}}, r"channel_dropout is nan: give 0 to 1"),
