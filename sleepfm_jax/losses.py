@@ -1,15 +1,18 @@
-"""Contrastive losses between the modalities of a window: pure functions of arrays (spec §2).
+"""The objectives, pure functions of arrays: contrastive (spec §2), sleep stages and Cox (spec §3).
 
-A term sets queries against keys; every sample of the batch is the others' negative. A sample takes
-part in the terms whose modalities it has, and needs two.
+A contrastive term sets queries against keys; every sample of the batch is the others' negative. A
+sample takes part in the terms whose modalities it has, and needs two.
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+STAGE_WEIGHTS = (1.0, 4.0, 2.0, 4.0, 3.0)  # Wake, N1, N2, N3, REM, as published
+NEVER = -1.0  # the time of a subject about whom a label knows nothing
 FAR = -1e30  # a logit that takes no part; finite, so that gradients stay numbers
 
 
@@ -101,3 +104,88 @@ def _contrast(
         accuracy=hit.sum(axis=-1) / each,
         samples=samples,
     )
+
+
+def staging(
+    logits: jax.Array, stages: jax.Array, weights: Sequence[float] = STAGE_WEIGHTS
+) -> jax.Array:
+    """Cross-entropy with class weights, over scored steps alone (spec §3).
+
+    Args:
+        logits: (B, T, 5).
+        stages: (B, T), 0 Wake, 1 N1, 2 N2, 3 N3, 4 REM; negative where nothing is scored.
+        weights: of the five stages.
+
+    Returns:
+        The weighted sum divided by the number of scored steps, not by the sum of their weights; 0
+        without any.
+    """
+    exact = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    scored = stages >= 0  # (B, T)
+    stage = jnp.maximum(stages, 0).astype(jnp.int32)
+    own = jnp.take_along_axis(jax.nn.log_softmax(exact), stage[..., None], axis=-1)[..., 0]
+    weight = jnp.asarray(weights, exact.dtype)[stage]
+    return -jnp.where(scored, weight * own, 0.0).sum() / jnp.maximum(scored.sum(), 1)
+
+
+def cox_partial_likelihood(
+    log_hazard: jax.Array,
+    time: jax.Array,
+    event: jax.Array,
+    ties: str = "breslow",
+    order: jax.Array | None = None,
+) -> jax.Array:
+    """Negative log partial likelihood of Cox's model, for any number of labels at once (spec §3).
+
+    At risk when a subject has its event is every subject whose time is not shorter, itself
+    included. Of subjects that share a time the published code takes those that sorting happens to
+    put first; here all of them are at risk, so that the order of the batch does not matter.
+
+    Args:
+        log_hazard: (B, L).
+        time: (B, L) to the event or to the end of the follow-up; `NEVER` (or less than all other
+            times) without event where nothing is known.
+        event: (B, L), True where the time ends in the event.
+        ties: "breslow", as published, or "efron", for events that share a time.
+        order: (B, L) of `risk_order(time)`, to sort once where times never change.
+
+    Returns:
+        The mean over labels of each label's loss divided by its events; labels without events
+        count as 0.
+    """
+    h = log_hazard.astype(jnp.promote_types(log_hazard.dtype, jnp.float32))
+    order = risk_order(time) if order is None else order
+    h, time, event = (jnp.take_along_axis(x, order, axis=0) for x in (h, time, event))
+    last = _last_of_ties(time)  # (B, L)
+    at_risk = jnp.take_along_axis(jax.lax.cumlogsumexp(h, axis=0), last, axis=0)
+    if ties == "efron":
+        at_risk = at_risk + _efron(h, event, at_risk, last)
+    events = event.sum(axis=0)  # (L,)
+    each = jnp.where(event, at_risk - h, 0.0).sum(axis=0) / (events + 1e-9)
+    return each.mean()
+
+
+def risk_order(time: jax.Array) -> jax.Array:
+    """(B, L) rows from the longest time to the shortest, label by label."""
+    return jnp.argsort(-time, axis=0)
+
+
+def _last_of_ties(time: jax.Array) -> jax.Array:
+    """(B, L) last row that has the same time; times (B, L) descend."""
+    B = time.shape[0]
+    ends = jnp.concatenate([time[1:] != time[:-1], jnp.ones_like(time[:1], bool)])
+    rows = jnp.where(ends, jnp.arange(B)[:, None], B)
+    return jax.lax.cummin(rows, axis=0, reverse=True)
+
+
+def _efron(h: jax.Array, event: jax.Array, at_risk: jax.Array, last: jax.Array) -> jax.Array:
+    """(B, L) logarithm of the share of the risk set that Efron leaves to the k-th of d events."""
+    labels = jnp.arange(h.shape[1])
+    zeros = jnp.zeros_like(h)
+    counted = jnp.cumsum(event, axis=0)  # (B, L)
+    d = zeros.at[last, labels].add(event.astype(h.dtype))  # at the last row of each tie
+    d = jnp.take_along_axis(d, last, axis=0)
+    k = d - (jnp.take_along_axis(counted, last, axis=0) - counted) - 1  # from 0
+    share = jnp.where(event, jnp.exp(h - at_risk), 0.0)
+    tied = jnp.take_along_axis(zeros.at[last, labels].add(share), last, axis=0)
+    return jnp.where(event, jnp.log1p(-jnp.where(event, k / jnp.maximum(d, 1), 0.0) * tied), 0.0)
