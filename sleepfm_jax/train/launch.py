@@ -21,7 +21,7 @@ from sleepfm_jax.train.loop import Plan
 from sleepfm_jax.train.mesh import batch_shard, make_mesh
 from sleepfm_jax.train.occupancy import occupied
 from sleepfm_jax.train.pretraining import Pretraining
-from sleepfm_jax.train.settings import DataSettings
+from sleepfm_jax.train.settings import DataSettings, LoopSettings
 from sleepfm_jax.train.settings import Pretraining as Settings
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ def prepare(settings: Settings) -> Plan:
             parts,
         )
     steps = settings.steps or settings.epochs * stream.batches_per_epoch
+    patience = settings.optimizer.patience if settings.optimizer.schedule == "plateau" else -1
     rate = optimizers.schedule(settings.optimizer, steps, stream.batches_per_epoch)
     task = Pretraining(
         settings.model, settings.numerics, settings.loss, settings.temperature, settings.remat
@@ -96,9 +97,20 @@ def prepare(settings: Settings) -> Plan:
         seed=settings.seed,
         chunks=settings.chunks,
         freeze_batch_norm_at=settings.freeze_batch_norm_at,
-        loop=settings.loop,
+        loop=_every_epoch(settings.loop, stream.batches_per_epoch),
+        plateau=patience,
+        decay_rate=settings.optimizer.decay_rate,
         start_from=saved_model.load(settings.init) if settings.init else None,
         provenance={"pretraining": dataclasses.asdict(settings)},
+    )
+
+
+def _every_epoch(loop: LoopSettings, steps: int) -> LoopSettings:
+    """With the number of steps for what happens once an epoch."""
+    return dataclasses.replace(
+        loop,
+        validate_every=loop.validate_every or steps,
+        checkpoint_every=loop.checkpoint_every or steps,
     )
 
 

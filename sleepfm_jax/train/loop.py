@@ -30,6 +30,7 @@ from sleepfm_jax.train.checkpoints import Checkpoints
 from sleepfm_jax.train.interruption import Interruption
 from sleepfm_jax.train.loggers import METRICS, Loggers, open_loggers
 from sleepfm_jax.train.mesh import put_batch
+from sleepfm_jax.train.patience import THRESHOLD, Patience
 from sleepfm_jax.train.settings import LoopSettings
 from sleepfm_jax.train.step import train_step
 from sleepfm_jax.train.tasks import Metrics, Task
@@ -72,6 +73,9 @@ class Plan:
         chunks: parts of the batch that go through the network one after the other.
         freeze_batch_norm_at: step from which batch statistics stay as they are; −1: never.
         loop: what happens beside training.
+        plateau: validations without a better loss after which the learning rate falls by
+            `decay_rate`; negative: it never does.
+        decay_rate: see `plateau`.
         start_from: a model whose weights the run begins with; None: newborn ones.
         provenance: kept with the model that the run leaves.
     """
@@ -87,6 +91,8 @@ class Plan:
     chunks: int
     freeze_batch_norm_at: int
     loop: LoopSettings
+    plateau: int = -1
+    decay_rate: float = 0.1
     start_from: SavedModel | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -132,13 +138,17 @@ class _Run:
         self._in_flight: deque[tuple[int, Metrics]] = deque()
         self._clock = _Clock()
         self._best = math.inf
+        self._plateau = Patience(plan.plateau, THRESHOLD)
+        self._early_stop = Patience(plan.loop.stop_after or -1)
+        self._stopped_early = False
+        self._scale = np.float32(1)  # of the learning rate; the state has it too
         self.step = 0
         self._state = self._begin(abstract)
 
     def to_the_end(self, loggers: Loggers, interruption: Interruption) -> signal.Signals | None:
         """Takes the remaining steps."""
         with _bar(self._plan.steps, self.step) as bar:
-            while self.step < self._plan.steps:
+            while self.step < self._plan.steps and not self._stopped_early:
                 if interruption.wanted(self.step):
                     self._settle(loggers, bar)
                     self._save()
@@ -157,6 +167,10 @@ class _Run:
             plan.batches.set_state(restored.position["batches"])
             best = restored.position["best_loss"]
             self._best = math.inf if best is None else best
+            self._plateau.set_state(restored.position["plateau"])
+            self._early_stop.set_state(restored.position["early_stop"])
+            self._stopped_early = restored.position["stopped_early"]
+            self._scale = np.float32(restored.state.rate_scale)
             self.step = restored.step
             log.info("%s: going on from step %d of %d", self._workdir, self.step, plan.steps)
             return restored.state
@@ -172,7 +186,7 @@ class _Run:
         train = self._train_frozen if frozen else self._train
         self._state, metrics = train(self._state, put_batch(batch, self._plan.mesh))
         self.step += 1
-        self._clock.windows += len(batch["patches"]) * jax.process_count()
+        self._clock.samples += len(next(iter(batch.values()))) * jax.process_count()
         self._in_flight.append((self.step, metrics))
 
     def _look_after(self, loggers: Loggers, bar: tqdm) -> None:
@@ -203,12 +217,12 @@ class _Run:
 
     def _write(self, loggers: Loggers, bar: tqdm, step: int, metrics: Metrics) -> None:
         seen = {f"train/{name}": float(metrics[name]) for name in metrics if name != IN_A_ROW}
-        seen["train/learning_rate"] = float(self._plan.rate(step - 1))
+        seen["train/learning_rate"] = float(self._plan.rate(step - 1) * self._scale)
         speed = self._clock.read()
         loggers.write(step, {**seen, **speed})
         bar.set_postfix(
             loss=f"{seen['train/loss']:.3f}",
-            windows_per_s=f"{speed['speed/windows_per_second']:.1f}",
+            samples_per_s=f"{speed['speed/samples_per_second']:.1f}",
             data_wait=f"{speed['speed/data_wait']:.0%}",
         )
 
@@ -218,7 +232,24 @@ class _Run:
         loggers.write(self.step, {f"validation/{name}": value for name, value in found.items()})
         if jax.process_index() == 0:
             curves.plot(self._workdir / METRICS)
+        self._lose_patience(found["loss"])
         return found
+
+    def _lose_patience(self, loss: float) -> None:
+        """After too many validations without a better loss the rate falls, or the run ends."""
+        if self._plateau.runs_out(loss):
+            self._scale = np.float32(self._scale * self._plan.decay_rate)
+            scale = jax.device_put(self._scale, self._state.rate_scale.sharding)
+            self._state = dataclasses.replace(self._state, rate_scale=scale)
+            log.info("step %d: no better validation, learning rate × %g", self.step, self._scale)
+        if self._early_stop.runs_out(loss):
+            self._stopped_early = True
+            log.info(
+                "step %d: ends early, the last %d validations were not better than %.4g",
+                self.step,
+                self._plan.loop.stop_after + 1,
+                self._early_stop.best,
+            )
 
     def _save(self, validated: dict[str, float] | None = None) -> None:
         """A checkpoint; and the model, if it is the best so far or there has been no best yet."""
@@ -229,6 +260,9 @@ class _Run:
         position = {
             "batches": self._plan.batches.get_state(),
             "best_loss": self._best if math.isfinite(self._best) else None,
+            "plateau": self._plateau.get_state(),
+            "early_stop": self._early_stop.get_state(),
+            "stopped_early": self._stopped_early,
         }
         if better or not math.isfinite(self._best):
             self._export(validated)  # first: a run killed in between comes by here again
@@ -242,7 +276,7 @@ class _Run:
 
 
 class _Clock:
-    """Windows a second, and the share of time that the loop waited for data."""
+    """Samples (rows of batches) a second, and the share of time that the loop waited for data."""
 
     def __init__(self) -> None:
         self._reset()
@@ -261,7 +295,7 @@ class _Clock:
         """What was measured since the last reading."""
         passed = time.perf_counter() - self._start
         speed = {
-            "speed/windows_per_second": self.windows / passed,
+            "speed/samples_per_second": self.samples / passed,
             "speed/data_wait": self._waited / passed,
         }
         self._reset()
@@ -270,7 +304,7 @@ class _Clock:
     def _reset(self) -> None:
         self._start = time.perf_counter()
         self._waited = 0.0
-        self.windows = 0
+        self.samples = 0
 
 
 def _bar(steps: int, done: int) -> tqdm:

@@ -10,7 +10,7 @@ import optax
 from sleepfm_jax.errors import InputError
 
 NAMES = ("sgd", "adamw")
-SCHEDULES = ("constant", "step", "cosine")
+SCHEDULES = ("constant", "step", "cosine", "plateau")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +20,17 @@ class OptimizerSettings:
     Attributes:
         name: "sgd" (momentum, no weight decay) or "adamw".
         learning_rate: at its peak.
-        schedule: "constant", "step" (× `decay_rate` every `decay_epochs`) or "cosine" (to zero at
-            the end of the run).
-        decay_rate: of the step schedule.
+        schedule: "constant", "step" (× `decay_rate` every `decay_epochs`), "cosine" (to zero at
+            the end of the run) or "plateau" (× `decay_rate` whenever `patience` validations in a
+            row were not better).
+        decay_rate: of the step and plateau schedules.
         decay_epochs: of the step schedule.
+        patience: of the plateau schedule.
         warmup_steps: over which the rate rises linearly from zero.
         momentum: of SGD.
-        weight_decay: of AdamW, on arrays of two axes and more (no biases, norms, temperature).
+        weight_decay: of AdamW.
+        decay_all: whether it acts on all parameters, as published for the heads, or only on arrays
+            of two axes and more (no biases, norms, temperature).
         clip_norm: gradients are scaled down to this global norm; 0: never.
     """
 
@@ -35,9 +39,11 @@ class OptimizerSettings:
     schedule: str = "step"
     decay_rate: float = 0.1
     decay_epochs: float = 2
+    patience: int = 10
     warmup_steps: int = 0
     momentum: float = 0.9
     weight_decay: float = 0.0
+    decay_all: bool = False
     clip_norm: float = 0.0
 
     def __post_init__(self) -> None:
@@ -86,7 +92,9 @@ def make(
     core = (
         optax.sgd(rate, settings.momentum)
         if settings.name == "sgd"
-        else optax.adamw(rate, weight_decay=settings.weight_decay, mask=_matrices)
+        else optax.adamw(
+            rate, weight_decay=settings.weight_decay, mask=None if settings.decay_all else _matrices
+        )
     )
 
     def clamped(params: Any) -> Any:

@@ -76,9 +76,11 @@ class LoopSettings:
 
     Attributes:
         log_every: steps between lines of metrics.
-        validate_every: steps between validations; each is followed by a checkpoint.
-        validation_windows: N, candidates from held-out nights.
-        checkpoint_every: steps between further checkpoints.
+        validate_every: steps between validations, each followed by a checkpoint; 0: an epoch.
+        validation_windows: N, candidates from held-out nights, in pretraining.
+        checkpoint_every: steps between further checkpoints; 0: an epoch.
+        stop_after: validations in a row without a better loss that a run bears; one more ends it;
+            0: any number.
         skipped_limit: so many steps without finite numbers in a row end the run.
         wandb: project at Weights & Biases; empty: not used.
     """
@@ -87,13 +89,15 @@ class LoopSettings:
     validate_every: int = 500
     validation_windows: int = 1000
     checkpoint_every: int = 500
+    stop_after: int = 0
     skipped_limit: int = 10
     wandb: str = ""
 
     def __post_init__(self) -> None:
+        least = {"validate_every": 0, "checkpoint_every": 0, "stop_after": 0}
         for field in dataclasses.fields(self):
             if field.type is int:
-                _at_least(1, getattr(self, field.name), f"loop.{field.name}")
+                _at_least(least.get(field.name, 1), getattr(self, field.name), f"loop.{field.name}")
 
 
 @dataclasses.dataclass(frozen=True)

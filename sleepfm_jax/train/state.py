@@ -32,6 +32,7 @@ class TrainState:
         optimizer: the optimiser's state.
         skipped: steps whose loss or gradient was no number; they changed nothing else.
         skipped_in_a_row: of them, the latest without a good one between.
+        rate_scale: by which a plateau schedule has lowered the learning rate; 1 at first.
     """
 
     step: jax.Array
@@ -40,6 +41,7 @@ class TrainState:
     optimizer: Tree
     skipped: jax.Array
     skipped_in_a_row: jax.Array
+    rate_scale: jax.Array
 
 
 class Graphs(NamedTuple):
@@ -103,7 +105,7 @@ def _init(build: Build, optimizer: optax.GradientTransformation, key: jax.Array)
     parts: Any = nnx.split(build(nnx.Rngs(key)), nnx.Param, ...)
     _, params, extra = parts
     none = jnp.zeros((), jnp.int32)
-    return TrainState(none, params, extra, optimizer.init(params), none, none)
+    return TrainState(none, params, extra, optimizer.init(params), none, none, jnp.float32(1))
 
 
 def _pure(tree: Any) -> Any:

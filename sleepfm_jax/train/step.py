@@ -51,6 +51,7 @@ def train_step(
         loss, metrics, slope, extra = gradients(graph, task, state, batch, chunks)
         norm = optax.tree.norm(slope)
         updates, opt_state = optimizer.update(slope, state.optimizer, state.params)
+        updates = jax.tree.map(lambda u: u * state.rate_scale.astype(u.dtype), updates)
         params = optax.apply_updates(state.params, updates)
         moved = dataclasses.replace(state, params=params, extra=extra, optimizer=opt_state)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
@@ -114,11 +115,13 @@ def _chunked(
     parts = jax.tree.map(lambda x: _split(x, chunks), dict(batch))
     extra, (outputs, before) = jax.lax.scan(forward_chunk, state.extra, parts)
 
-    def objective(params: Tree, outputs: jax.Array) -> tuple[jax.Array, Metrics]:
-        return task.objective(model_of(graph, params, state.extra), outputs, batch)
+    def objective(params: Tree, outputs: jax.Array) -> tuple[jax.Array, tuple[Metrics, Tree]]:
+        model = model_of(graph, params, extra)
+        loss, metrics = task.objective(model, outputs, batch)
+        return loss, (metrics, extra_of(model))
 
     differentiate = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
-    (loss, metrics), (slope, pulls) = differentiate(state.params, _join(outputs))
+    (loss, (metrics, extra)), (slope, pulls) = differentiate(state.params, _join(outputs))
 
     def backward_chunk(slope: Tree, part: tuple[Batch, Tree, jax.Array]) -> tuple[Tree, None]:
         chunk, extra, pull = part

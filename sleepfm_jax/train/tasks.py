@@ -27,7 +27,10 @@ class Task(Protocol):
         """Outputs (B, …) of all that the objective wants of the network, floating point."""
 
     def objective(self, model: Any, outputs: jax.Array, batch: Batch) -> tuple[jax.Array, Metrics]:
-        """The loss over the whole batch and what to log of it, scalars."""
+        """The loss over the whole batch and what to log of it, scalars.
+
+        It may change what the model keeps beside its parameters.
+        """
 
     def nonnegative(self, path: tuple[Any, ...]) -> bool:
         """Whether the parameter of this path is clamped at zero."""
@@ -35,7 +38,7 @@ class Task(Protocol):
     def evaluate(self, outputs: np.ndarray, batch: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Numbers from outputs (N, …) and batch entries (N, …) of all held-out windows.
 
-        The batch comes without signals.
+        The batch comes without signals and embeddings.
         """
 
     def export(self, params: Any, extra: Any, provenance: dict[str, Any]) -> SavedModel:

@@ -14,7 +14,7 @@ from sleepfm_jax.train.state import TrainState, model_of
 from sleepfm_jax.train.step import forward_step
 from sleepfm_jax.train.tasks import Batch, Metrics, Task
 
-SIGNALS = "signals"  # too large to be gathered, and not needed further on
+LARGE = {"signals", "embeddings"}  # not gathered, and not needed further on
 
 
 class Validation:
@@ -65,7 +65,7 @@ class Validation:
         for batch in self._held_out:
             placed = put_batch(batch, self._mesh)
             outputs.append(np.asarray(self._forward(state, placed)))
-            small: Any = {name: x for name, x in placed.items() if name != SIGNALS}
+            small: Any = {name: x for name, x in placed.items() if name not in LARGE}
             for name, rows in self._whole(small).items():
                 entries.setdefault(name, []).append(np.asarray(rows))
         joined = {name: np.concatenate(rows) for name, rows in entries.items()}
