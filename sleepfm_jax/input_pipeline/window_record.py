@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
+from tensorflow_datasets.proto import tf_example_pb2
 
 from sleepfm_jax.input_pipeline import window_codec
 from sleepfm_jax.input_pipeline.resample import RATE
 from sleepfm_jax.input_pipeline.window_index import NightEntry
 from sleepfm_jax.input_pipeline.windows import SAMPLES, Screened, Window
+
+# Here, once, and not where records are read: what TFDS imports at first use takes locks in an order
+# in which two reading threads wait for each other for ever.
+Example = tf_example_pb2.Example
 
 
 def encode(
@@ -65,10 +71,7 @@ def decode(record: bytes, night: NightEntry) -> Window:
 
 
 def _fields(record: bytes) -> Mapping[str, Any]:
-    from google.protobuf.message import DecodeError
-    from tensorflow_datasets.proto import tf_example_pb2  # late: 0.2 s, with all of TFDS
-
     try:
-        return tf_example_pb2.Example.FromString(record).features.feature
+        return Example.FromString(record).features.feature
     except DecodeError as error:
         raise ValueError(str(error)) from error

@@ -125,6 +125,19 @@ print(windows.open_store({str(store)!r})[0].patches, *({{"jax", "tensorflow"}} &
     assert (done.stdout.split(), done.returncode) == (["60"], 0), done.stderr
 
 
+def test_reading_imports_nothing(cohort: Path, store: Path) -> None:
+    """Many threads read at once; two that import one library can wait for each other for ever."""
+    program = f"""
+import sys
+from sleepfm_jax.input_pipeline import windows
+for source in windows.open_store({str(store)!r}), windows.open_recordings([{str(cohort)!r}]):
+    before = set(sys.modules)
+    print(source[0].patches, *set(sys.modules) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.split(), done.returncode) == (["60", "60"], 0), done.stderr
+
+
 def test_an_absent_split_or_store_is_one_sentence(store: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no split 'validation', only train, test"):
         windows.open_store(store, "validation")
