@@ -1,12 +1,13 @@
 """Pairs of subjects whose scores are compared: counted for all resamples as a matrix product."""
 
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Result = TypeVar("Result")
 
@@ -91,7 +92,7 @@ def each_label(
         return result
 
     with (
-        threadpool_limits(1, user_api="blas"),
+        _libraries().limit(limits=1, user_api="blas"),
         ThreadPoolExecutor(threads or _cores()) as pool,
     ):
         futures = [pool.submit(one, label) for label in range(labels)]
@@ -100,6 +101,12 @@ def each_label(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """To look for them takes longer than a label does."""
+    return ThreadpoolController()
 
 
 def _cores() -> int:
