@@ -84,7 +84,7 @@ def stages(folder: Path, model: str, split: str) -> tuple[np.ndarray, np.ndarray
         epochs = len(joined) // STEPS
         steps = joined[: epochs * STEPS].reshape(epochs, STEPS, *joined.shape[1:])
         features.append(steps.mean(axis=1))  # (epochs, M, E)
-        hypnogram = annotations.read_staging_csv(folder / "nights" / "stages" / f"{night.name}.csv")
+        hypnogram = annotations.read_hypnogram(folder / "nights" / "stages" / f"{night.name}.csv")
         truth.append(hypnogram.at(30.0 * np.arange(epochs) + 15.0))
     x, y = np.concatenate(features), np.concatenate(truth)
     return x[y != annotations.UNSCORED], y[y != annotations.UNSCORED]

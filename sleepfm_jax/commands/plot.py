@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "--stages",
         type=Path,
         metavar="DIR",
-        help="folder of NIGHT.csv with Start, Stop, StageName, StageNumber (default: no hypnogram)",
+        help="folder of label files named as the nights, of any format in docs/annotations.md "
+        "(default: no hypnogram)",
     )
     return parser

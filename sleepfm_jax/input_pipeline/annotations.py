@@ -1,75 +1,131 @@
-"""What people marked in a night: the hypnogram, a stage for each stretch of time (spec §4)."""
+"""What people marked in a night, from any label file: its stages by time, and its events.
 
-import csv
-import dataclasses
+The format is recognised by content, whatever the file is called; docs/annotations.md lists them.
+"""
+
+import datetime
 import os
+import re
 from pathlib import Path
 
-import numpy as np
-
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.annotation_formats import (
+    bids_events,
+    cinc_mat,
+    dreams_txt,
+    edf_plus,
+    luna_annot,
+    noxturnal_csv,
+    nsrr_xml,
+    profusion_xml,
+    remlogic_txt,
+    staging_csv,
+    wfdb_annotations,
+    yasa_json,
+)
+from sleepfm_jax.input_pipeline.annotation_formats.document import Document
+from sleepfm_jax.input_pipeline.annotation_formats.marks import Annotations, Event
+from sleepfm_jax.input_pipeline.hypnogram import STAGES, UNSCORED, Hypnogram, epochs, most_likely
 
-STAGES = ("Wake", "N1", "N2", "N3", "REM")  # by StageNumber, 0 to 4
-UNSCORED = -1
+__all__ = [
+    "STAGES",
+    "UNSCORED",
+    "Annotations",
+    "Event",
+    "Hypnogram",
+    "epochs",
+    "find",
+    "most_likely",
+    "read",
+    "read_hypnogram",
+]
+
+# Binary ones first: their bytes could be mistaken for text, never the other way.
+IN_SECONDS = (
+    edf_plus,
+    cinc_mat,
+    wfdb_annotations,
+    profusion_xml,
+    nsrr_xml,
+    yasa_json,
+    staging_csv,
+    bids_events,
+    dreams_txt,
+)
+AT_TIMES_OF_DAY = (remlogic_txt, noxturnal_csv, luna_annot)
+
+_TEXT = (".csv", ".tsv", ".txt", ".xml", ".annot", ".json")
+_BINARY = (".arousal", "-arousal.mat", ".edf", ".bdf")
+SUFFIXES = (*_TEXT, *_BINARY, ".CSV", ".TSV", ".TXT", ".XML", ".EDF")
+ENDINGS = ("", "_events", "-Hypnogram", "-profusion", "-nsrr", "_hypnogram", "-hypnogram")
 
 
-@dataclasses.dataclass(frozen=True)
-class Hypnogram:
-    """Scored stretches of a night, in order.
+def read(path: str | os.PathLike[str], start: datetime.datetime | None = None) -> Annotations:
+    """Reads a label file of any format in docs/annotations.md.
 
-    Attributes:
-        starts: (K,) seconds from the recording's start.
-        stops: (K,) seconds, each after its start.
-        stages: (K,) int8, 0 Wake, 1 N1, 2 N2, 3 N3, 4 REM, −1 unscored.
-    """
-
-    starts: np.ndarray
-    stops: np.ndarray
-    stages: np.ndarray
-
-    def at(self, times: np.ndarray) -> np.ndarray:
-        """The stage at each time.
-
-        Args:
-            times: (T,) seconds from the recording's start.
-
-        Returns:
-            (T,) int8; −1 where nothing is scored.
-        """
-        row = np.searchsorted(self.starts, times, side="right") - 1
-        inside = (row >= 0) & (times < self.stops[np.maximum(row, 0)])
-        return np.where(inside, self.stages[np.maximum(row, 0)], UNSCORED).astype(np.int8)
-
-
-def read_staging_csv(path: str | os.PathLike[str]) -> Hypnogram:
-    """Reads the published staging format: Start, Stop, StageName, StageNumber; seconds.
+    Args:
+        path: the file; its name decides nothing.
+        start: when the recording began. Formats that write times of day count from it unless they
+            tell it themselves; without either, the first row is taken for it, with a warning.
 
     Raises:
-        InputError: the file cannot be read, lacks a column, or holds no, overlapping or unknown
-            stages.
+        InputError: the file cannot be read, its format is not known, or what it says cannot be:
+            unknown stages, overlaps, times that are no numbers.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = [
-                (float(row["Start"]), float(row["Stop"]), int(row["StageNumber"]))
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give a staging CSV") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} is no staging CSV ({type(error).__name__}: {error}): it needs the columns "
-            "Start, Stop and StageNumber, all numbers"
-        ) from error
-    rows.sort()
-    starts, stops, stages = (
-        (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.empty(0),) * 3
+    document = Document(path)
+    for form in IN_SECONDS:
+        if form.recognises(document):
+            return form.read(document)
+    for form in AT_TIMES_OF_DAY:
+        if form.recognises(document):
+            return form.read(document, start)
+    raise document.fault(
+        "is in no format that is known for labels: docs/annotations.md lists them; a CSV with "
+        "Start, Stop and StageNumber (seconds, 0 to 4) always works"
     )
-    known = np.isin(stages, range(UNSCORED, len(STAGES)))
-    if not rows or not known.all() or (stops <= starts).any() or (starts[1:] < stops[:-1]).any():
-        raise InputError(
-            f"{path} holds no stages, unknown stage numbers or overlapping times: stages are "
-            f"{UNSCORED} to {len(STAGES) - 1}, and each row must end after it starts and before "
-            "the next"
-        )
-    return Hypnogram(starts, stops, stages.astype(np.int8))
+
+
+def read_hypnogram(
+    path: str | os.PathLike[str], start: datetime.datetime | None = None
+) -> Hypnogram:
+    """Reads the stages of a label file.
+
+    Args:
+        path: the file; its name decides nothing.
+        start: when the recording began, as in `read`.
+
+    Raises:
+        InputError: as `read`, or the file holds no stages.
+    """
+    hypnogram = read(path, start).hypnogram
+    if hypnogram is None:
+        raise InputError(f"{path} holds no sleep stages: give the file that has them")
+    return hypnogram
+
+
+def find(folder: str | os.PathLike[str], night: str) -> Path | None:
+    """The label file of a night, by its name.
+
+    Looked for are the night's name with each suffix of a label file, then with endings that
+    archives use: `NIGHT_events.tsv` (also for a BIDS night that ends in _eeg),
+    `NIGHT-profusion.xml`, `NIGHT-nsrr.xml`, `NIGHT-Hypnogram.edf`, and SC4001EC-Hypnogram for
+    Sleep-EDF's SC4001E0-PSG.
+
+    Args:
+        folder: of label files, with the same subfolders as the nights, if these have any.
+        night: the night's name, as jobs call it: `NIGHT` or `SUBFOLDER/NIGHT`.
+
+    Returns:
+        The first that is there, or None.
+    """
+    place = Path(folder) / night
+    bare = re.sub(r"_(eeg|psg|PSG)$|-PSG$", "", place.name)
+    for name in dict.fromkeys((place.name, bare)):
+        for ending in ENDINGS:
+            for suffix in SUFFIXES:
+                candidate = place.with_name(name + ending + suffix)
+                if candidate.is_file():
+                    return candidate
+    if sleep_edf := re.fullmatch(r"(S[CT]\d{4}[A-Z])[0-9A-Z]-PSG", place.name):
+        return next(iter(sorted(place.parent.glob(f"{sleep_edf[1]}?-Hypnogram.edf"))), None)
+    return None

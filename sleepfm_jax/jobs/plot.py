@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import embeddings
-from sleepfm_jax.input_pipeline.annotations import STAGES, UNSCORED, Hypnogram, read_staging_csv
+from sleepfm_jax.input_pipeline import annotations, embeddings
+from sleepfm_jax.input_pipeline.annotations import STAGES, UNSCORED, Hypnogram
 from sleepfm_jax.input_pipeline.embeddings import NightEmbeddings
 
 WINDOW = 60  # patches
@@ -37,7 +37,8 @@ def plot(
     Args:
         folder: that `sleepfm-jax embed` wrote.
         output: folder for `NIGHT.png`.
-        stages: folder of staging CSVs named as the nights; a night without one has no hypnogram.
+        stages: folder of label files named as the nights (`annotations.find`); a night without
+            one has no hypnogram.
 
     Returns:
         The pictures.
@@ -51,8 +52,8 @@ def plot(
     pictures = []
     for path in sequences:
         name = str(path.relative_to(Path(folder) / "sequence").with_suffix(""))
-        scored = Path(stages) / f"{name}.csv" if stages else None
-        hypnogram = read_staging_csv(scored) if scored and scored.exists() else None
+        scored = annotations.find(stages, name) if stages else None
+        hypnogram = annotations.read_hypnogram(scored) if scored else None
         picture = Path(output) / f"{name}.png"
         with replacing(picture) as temporary:
             draw(embeddings.read(folder, name), hypnogram).savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,1 @@
+"""How sleep laboratories and archives write down stages and events: one file a format."""
