@@ -129,7 +129,7 @@ def _read(path: Path, run: slice) -> tuple[_Night, Rows]:
         with h5py.File(path, "r") as file:
             datasets = {m: file[m.name] for m in Modality if m.name in file}
             night = _description(path, datasets, file.attrs)
-            rows = {m: dataset[run].astype(np.float32) for m, dataset in datasets.items()}
+            rows = {m: np.asarray(dataset[run], np.float32) for m, dataset in datasets.items()}
     except _DAMAGE as error:
         raise InputError(f"{path} cannot be read ({error}): embed the night again") from error
     return night, rows

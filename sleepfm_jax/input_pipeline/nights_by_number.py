@@ -41,3 +41,22 @@ class Nights(Protocol):
 
 
 Opening = Callable[[Mapping[str, Path]], Nights]
+
+
+class NamesOnly:
+    """Nights of which nothing is read, for models that know age and sex alone."""
+
+    unit = 1
+    left_out: Reasons = ()
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        """Takes the names of `files`."""
+        self.names = tuple(files)
+        self.steps = np.zeros(len(files), np.int32)
+
+    def rows(self, b: int, T: int) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """Nothing."""
+        return {}
+
+    def fill(self, *_: object) -> None:
+        """Reads nothing."""

@@ -26,7 +26,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 IS_EVENT, TIME_TO_EVENT = "is_event.csv", "time_to_event.csv"
-LABEL_MAPPING = "label_mapping.csv"
+LABEL_MAPPING, DEMOGRAPHICS = "label_mapping.csv", "demographics.csv"
 UNKNOWN = -1.0  # days: in no risk set
 _EMPTY = ("", "na", "nan", "none", "null")
 _TRUTH = {"true": 1.0, "false": 0.0}
