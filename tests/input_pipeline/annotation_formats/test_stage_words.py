@@ -4,6 +4,10 @@ import pytest
 
 from sleepfm_jax.input_pipeline.annotation_formats.stage_words import stage, stage_among_events
 
+EVENTS = ("Arousal", "1", "4", "M", "N", "Unknown", "Sleep spindle", "Lights off", "Movement")
+EVENTS += ("Central apnea", "RERA", "Stage shift", "Sleep onset", "Position - right", "")
+EVENTS += ("Wake up call",)
+
 
 @pytest.mark.parametrize(
     ("meaning", "words"),
@@ -23,27 +27,7 @@ def test_spellings(meaning: int, words: str) -> None:
         assert stage_among_events(word) == meaning, word
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Arousal",
-        "1",
-        "4",
-        "M",
-        "N",
-        "Unknown",
-        "Sleep spindle",
-        "Lights off",
-        "Movement",
-        "Central apnea",
-        "RERA",
-        "Stage shift",
-        "Sleep onset",
-        "Position - right",
-        "",
-        "Wake up call",
-    ],
-)
+@pytest.mark.parametrize("text", EVENTS)
 def test_events_are_no_stages(text: str) -> None:
     assert stage_among_events(text) is None
 
