@@ -82,6 +82,8 @@ def with_stages(
             cannot be read, are left out and logged.
     """
     splits = splits or Splits()
+    if not Path(labels).is_dir():
+        raise InputError(f"{labels} is no folder: give the one with the nights' label files")
     files, left_out = night_files.of_split(night_files.find(folder), split, splits)
     hypnograms: dict[str, Hypnogram] = {}
     unlabelled = []
