@@ -3,7 +3,6 @@
 import dataclasses
 import os
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from sleepfm_jax import inference
@@ -13,6 +12,7 @@ from sleepfm_jax.input_pipeline import edf, embeddings, nights
 from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.nights import Night
 from sleepfm_jax.jobs import runner, sources
+from sleepfm_jax.jobs.read_ahead import ReadAhead
 from sleepfm_jax.jobs.sources import Source
 
 SUFFIXES = sources.RECORDING_SUFFIXES + sources.EDF_SUFFIXES
@@ -49,7 +49,8 @@ def embed(
     tasks = sources.find(paths, SUFFIXES)
     network = inference.load(model, dtype, precision)
     target = _Target(Path(output), network, sources.montage_digest(montage or Montage()), overwrite)
-    with _ReadAhead(tasks, target, montage, workers) as ahead:
+    threads = max(1, runner.cores() // workers)
+    with ReadAhead(tasks, lambda task: _load(task, target, montage, threads), workers) as ahead:
 
         def embed_night(source: Source) -> str | None:
             night = ahead.take(source)
@@ -98,45 +99,26 @@ def _trace(source: Source) -> dict[str, str]:
     }
 
 
-class _ReadAhead:
-    """Reads the coming nights in threads, so that an accelerator need not wait for EDF files."""
+def _load(source: Source, target: _Target, montage: Montage | None, threads: int) -> Night | str:
+    """The night, or the reason why there is nothing to do for it."""
+    source.refuse_rival()
+    return "done before" if target.has(source) else load(source.path, montage, threads)
 
-    def __init__(
-        self, tasks: list[Source], target: _Target, montage: Montage | None, workers: int
-    ) -> None:
-        self._coming = iter(tasks)
-        self._target = target
-        self._montage = montage
-        self._threads = max(1, runner.cores() // workers)
-        self._pool = ThreadPoolExecutor(workers)
-        self._read: dict[Source, Future[Night | str]] = {}
-        for _ in range(workers):
-            self._submit()
 
-    def __enter__(self) -> "_ReadAhead":
-        return self
+def load(path: Path, montage: Montage | None, threads: int) -> Night | str:
+    """A night from a recording of any kind, or the reason why it has none.
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+    Args:
+        path: HDF5, EDF or BDF.
+        montage: which channels to use, as in `embed`.
+        threads: that convert an EDF's channels.
 
-    def take(self, source: Source) -> Night | str:
-        """The night of the next task, or the reason why there is nothing to do for it."""
-        night = self._read.pop(source).result
-        self._submit()
-        return night()
-
-    def _submit(self) -> None:
-        for source in self._coming:
-            self._read[source] = self._pool.submit(self._load, source)
-            return
-
-    def _load(self, source: Source) -> Night | str:
-        source.refuse_rival()
-        if self._target.has(source):
-            return "done before"
-        if source.path.suffix.lower() not in sources.EDF_SUFFIXES:
-            return nights.load(source.path, self._montage)
-        with edf.open_recording(source.path) as recording:
-            if not recording.signals:
-                return "annotations only"
-            return nights.load(recording, self._montage, self._threads)
+    Raises:
+        InputError: the recording cannot be used.
+    """
+    if path.suffix.lower() not in sources.EDF_SUFFIXES:
+        return nights.load(path, montage)
+    with edf.open_recording(path) as recording:
+        if not recording.signals:
+            return "annotations only"
+        return nights.load(recording, montage, threads)
