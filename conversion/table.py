@@ -9,6 +9,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from sleepfm_jax.models.foundation import FoundationConfig
+from sleepfm_jax.models.heads import (
+    DemographicRiskConfig,
+    RiskConfig,
+    StagingConfig,
+    SupervisedRiskConfig,
+)
 
 Array = np.ndarray
 Shape = tuple[int, ...]
@@ -76,33 +82,108 @@ ENCODER_LAYER = {
     **{f"norm2.{k}": (f"norm2.{v}", t) for k, (v, t) in LAYER_NORM.items()},
 }
 
+LSTM = {
+    "weight_ih_l{n}": ("input_kernel", LINEAR),
+    "weight_hh_l{n}": ("recurrent_kernel", LINEAR),
+    "bias_ih_l{n}": ("input_bias", SAME),
+    "bias_hh_l{n}": ("recurrent_bias", SAME),
+}
+DENSE = {"weight": ("kernel", LINEAR), "bias": ("bias", SAME)}
+
 Entries = Mapping[str, tuple[str, Transform]]
+Table = dict[str, tuple[str, Transform]]
 
 
-def _under(torch_prefix: str, flax_prefix: str, entries: Entries, **names: int) -> Entries:
-    return {
-        f"{torch_prefix}.{key.format(**names)}": (f"{flax_prefix}.{path}", transform)
-        for key, (path, transform) in entries.items()
-    }
-
-
-def foundation(config: FoundationConfig) -> dict[str, tuple[str, Transform]]:
+def foundation(config: FoundationConfig) -> Table:
     """The table of the base model `SetTransformer` (spec §1), in its checkpoints' order.
 
     Returns:
         {key: (Flax path, transform)}.
     """
-    table: dict[str, tuple[str, Transform]] = {}
+    return {
+        **_tokenizer(),
+        **_pooling("spatial_pooling"),
+        "positional_encoding.pe": ("positions", TABLE_ROWS),
+        **_under("layer_norm", "norm", LAYER_NORM),
+        **_encoder(config.num_layers),
+        **_pooling("temporal_pooling"),
+    }
+
+
+def staging(config: StagingConfig) -> Table:
+    """The table of `SleepEventLSTMClassifier` (spec §3), as `foundation`."""
+    return {
+        **_pooling("spatial_pooling"),
+        "positional_encoding.pe": ("positions", TABLE_ROWS),
+        **_under("layer_norm", "norm", LAYER_NORM),
+        **_encoder(config.num_layers),
+        **_lstm("lstm", config.num_layers),
+        **_under("fc", "out", DENSE),
+    }
+
+
+def risk(config: RiskConfig) -> Table:
+    """The table of `DiagnosisFinetuneFullLSTMCOXPH` and `…WithDemo` (spec §3), as `foundation`."""
+    return {
+        **_pooling("spatial_pooling"),
+        "positional_encoding.pe": ("positions", TABLE_ROWS),
+        "layer_norm.weight": ("unused_scale", SAME),
+        "layer_norm.bias": ("unused_bias", SAME),
+        **_recurrent_risk(config),
+    }
+
+
+def supervised_risk(config: SupervisedRiskConfig) -> Table:
+    """The table of `DiagnosisFullSupervisedLSTMCOXPHWithDemoEmbed` (spec §3), as `foundation`."""
+    return {**_tokenizer(), **_pooling("spatial_pooling"), **_recurrent_risk(config)}
+
+
+def demographic_risk(_: DemographicRiskConfig) -> Table:
+    """The table of `DiagnosisFinetuneDemoOnlyEmbed` (spec §3), as `foundation`."""
+    return {
+        **_under("demo_embedding.0", "demographics.linear", DENSE),
+        **_under("disease_heads", "out", DENSE),
+    }
+
+
+def _tokenizer() -> Table:
+    table: Table = {}
     for n in range(6):
         names = {"conv": 4 * n, "batch_norm": 4 * n + 1, "layer_norm": 4 * n + 3}
         path = f"tokenizer.blocks.{n}"
         table |= _under("patch_embedding.tokenizer", path, TOKENIZER_BLOCK, **names)
-    table["patch_embedding.tokenizer.26.weight"] = ("tokenizer.out.kernel", LINEAR)
-    table["patch_embedding.tokenizer.26.bias"] = ("tokenizer.out.bias", SAME)
-    table |= _under("spatial_pooling.transformer_layer", "spatial_pooling.layer", ENCODER_LAYER)
-    table["positional_encoding.pe"] = ("positions", TABLE_ROWS)
-    table |= _under("layer_norm", "norm", LAYER_NORM)
-    for n in range(config.num_layers):
+    return table | _under("patch_embedding.tokenizer.26", "tokenizer.out", DENSE)
+
+
+def _pooling(name: str) -> Table:
+    return _under(f"{name}.transformer_layer", f"{name}.layer", ENCODER_LAYER)
+
+
+def _encoder(layers: int) -> Table:
+    table: Table = {}
+    for n in range(layers):
         table |= _under(f"transformer_encoder.layers.{n}", f"layers.{n}", ENCODER_LAYER)
-    table |= _under("temporal_pooling.transformer_layer", "temporal_pooling.layer", ENCODER_LAYER)
     return table
+
+
+def _lstm(path: str, layers: int) -> Table:
+    table: Table = {}
+    for n in range(layers):
+        for suffix, direction in (("", "forward"), ("_reverse", "backward")):
+            entries = {f"{key}{suffix}": entry for key, entry in LSTM.items()}
+            table |= _under("lstm", f"{path}.layers.{n}.{direction}", entries, n=n)
+    return table
+
+
+def _recurrent_risk(config: RiskConfig | SupervisedRiskConfig) -> Table:
+    table = _lstm("risk.lstm", config.num_layers)
+    if config.demographics:
+        table |= _under("demo_embedding.0", "risk.demographics.linear", DENSE)
+    return table | _under("disease_heads", "risk.out", DENSE)
+
+
+def _under(torch_prefix: str, flax_prefix: str, entries: Entries, **names: int) -> Table:
+    return {
+        f"{torch_prefix}.{key.format(**names)}": (f"{flax_prefix}.{path}", transform)
+        for key, (path, transform) in entries.items()
+    }

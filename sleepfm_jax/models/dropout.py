@@ -39,12 +39,19 @@ def kept(key: jax.Array, rate: float, shape: tuple[int, ...]) -> jax.Array:
     return (word ^ (word >> 16)) >= np.uint32(round(rate * 2**32))
 
 
+def dropped(x: jax.Array, key: jax.Array, rate: float) -> jax.Array:
+    """(…) to (…): zeros where the key's mask drops, else divided by the share that stays."""
+    return jnp.where(kept(key, rate, x.shape), x / (1.0 - rate), 0)
+
+
 class Dropout(nnx.Dropout):
     """`nnx.Dropout` with masks from `kept`; each call draws a key from the module's own stream."""
 
+    def draw(self) -> jax.Array | None:
+        """The next call's key; None where nothing is dropped."""
+        return None if self.deterministic or self.rate == 0.0 else self.rngs()
+
     def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         """(…) to (…): zeros where dropped, else divided by the share that stays."""
-        if self.deterministic or self.rate == 0.0:
-            return x
-        mask = kept(self.rngs(), self.rate, x.shape)
-        return jnp.where(mask, x / (1.0 - self.rate), 0)
+        draw = self.draw()
+        return x if draw is None else dropped(x, draw, self.rate)

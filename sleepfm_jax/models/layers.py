@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
+from sleepfm_jax.models.attention import attend
 from sleepfm_jax.models.dropout import Dropout
 
 LAYER_NORM_EPSILON = 1e-5  # PyTorch's default; Flax's is 1e-6
@@ -169,13 +170,9 @@ class SelfAttention(nnx.Module):
             (N, S, E).
         """
         query, key, value = jnp.moveaxis(self.qkv(tokens), (2, 3), (0, 2))  # 3 × (N, H, S, D)
-        scale = 1.0 / math.sqrt(query.shape[-1])
-        logits = jnp.matmul(query, key.swapaxes(-1, -2), precision=self.precision) * scale
-        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))  # (N, H, S, S)
-        visible = mask | jnp.eye(mask.shape[-1], dtype=bool)
-        logits = jnp.where(visible[:, None], logits, -jnp.inf)
-        weights = self.dropout(jax.nn.softmax(logits, axis=-1).astype(value.dtype))
-        mixed = jnp.matmul(weights, value, precision=self.precision)  # (N, H, S, D)
+        mixed = attend(
+            query, key, value, mask, self.precision, self.dropout.draw(), self.dropout.rate
+        )
         return self.out(mixed.swapaxes(1, 2))  # (N, S, E)
 
 
