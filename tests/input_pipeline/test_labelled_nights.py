@@ -128,6 +128,13 @@ def test_outcomes_are_found_by_night_subject_or_last_name(tmp_path: Path) -> Non
     assert "none of its names is a Study ID" in reasons["x/s4"]
 
 
+def test_a_study_id_of_the_night_itself_goes_before_that_of_its_subject(tmp_path: Path) -> None:
+    for number, name in enumerate(("x/p5_a", "y/p5_a")):
+        small_embeddings.write(tmp_path / f"{name}.hdf5", number, 10)
+    nights = with_outcomes(tmp_path, table("p5", "x/p5_a"), splits=Splits(subject=r"(p\d+)_"))
+    assert [nights.subjects[row] for row in nights.subject_of] == ["x/p5_a", "p5"]
+
+
 def test_a_subject_without_demographics_is_left_out_only_where_they_are_asked_for(
     folder: Path,
 ) -> None:

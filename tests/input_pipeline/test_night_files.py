@@ -57,6 +57,8 @@ def test_a_split_is_by_subject_and_names_what_has_none() -> None:
     assert [*chosen] == ["p1_a"]
     assert dict(left_out)["odd"] == "in none of the published splits"
     assert night_files.of_split(files, None, published) == (files, ())
+    both = Splits(published=dict.fromkeys(files, "test"), subject=r"^(p\d)_")
+    assert night_files.of_split(files, "test", both)[0].keys() == {"p1_a", "p1_b", "p2_a"}
 
 
 def test_only_the_first_of_many_are_told(caplog: pytest.LogCaptureFixture) -> None:
