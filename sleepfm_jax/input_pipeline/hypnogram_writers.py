@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import edfio
@@ -10,7 +10,14 @@ import numpy as np
 
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline.hypnogram import EPOCH, STAGES, STEP, UNSCORED
+from sleepfm_jax.input_pipeline.hypnogram import (
+    EPOCH,
+    STAGES,
+    STEP,
+    UNSCORED,
+    epochs,
+    most_likely,
+)
 
 # By stage, the last one for unscored (-1).
 EDF_TEXTS = tuple(f"Sleep stage {word}" for word in ("W", "N1", "N2", "N3", "R", "?"))
@@ -20,30 +27,32 @@ SCORER = "SleepFM"
 
 
 def write(
-    place: Path, stages: np.ndarray, probabilities: np.ndarray, steps: int
+    place: Path, probabilities: np.ndarray, made_with: Mapping[str, str] | None = None
 ) -> tuple[Path, ...]:
-    """Writes a night in all four formats; each file is complete or absent.
+    """Writes a night in all formats, the JSON last; each file is complete or absent.
 
     Times are seconds from the recording's start. No file tells a date, a name or a folder.
 
     Args:
-        place: FOLDER/NIGHT, which becomes NIGHT_hypnogram.edf, NIGHT_events.tsv, NIGHT.annot and
-            NIGHT_hypnogram.json.
-        stages: (K,) int8 of 30-second epochs, −1 unscored.
-        probabilities: (K, 5) of the stages; NaN where unscored.
-        steps: 5-second steps of the night; they end the last epoch.
+        place: FOLDER/NIGHT, which becomes NIGHT_hypnogram.edf, NIGHT_events.tsv and NIGHT.annot of
+            30-second epochs, NIGHT_steps.tsv of 5-second steps, and NIGHT_hypnogram.json.
+        probabilities: (T, 5) of the stages at each 5-second step; NaN where not known.
+        made_with: kept in the JSON, where YASA passes over it.
 
     Returns:
-        The four files.
+        The files.
 
     Raises:
         InputError: there is no room, or the folder cannot be written.
     """
+    shares, steps = epochs(probabilities), len(probabilities)  # (K, 5)
+    stages = most_likely(shares)
     writers: dict[str, Callable[[Path], None]] = {
         "_hypnogram.edf": lambda path: write_edf(path, stages, steps),
-        "_events.tsv": lambda path: write_events(path, stages, probabilities, steps),
+        "_events.tsv": lambda path: write_events(path, shares, steps),
+        "_steps.tsv": lambda path: write_events(path, probabilities, steps, STEP),
         ".annot": lambda path: write_luna(path, stages, steps),
-        "_hypnogram.json": lambda path: write_yasa(path, stages, probabilities),
+        "_hypnogram.json": lambda path: write_yasa(path, shares, made_with or {}),
     }
     paths = tuple(place.with_name(place.name + ending) for ending in writers)
     for path, writer in zip(paths, writers.values(), strict=True):
@@ -64,18 +73,20 @@ def write_edf(path: Path, stages: np.ndarray, steps: int) -> None:
         [],
         annotations=[
             edfio.EdfAnnotation(begin, stop - begin, EDF_TEXTS[stage])
-            for begin, stop, stage in _epochs(stages, steps)
+            for begin, stop, stage in _stretches(stages, steps)
         ],
     ).write(path)
 
 
-def write_events(path: Path, stages: np.ndarray, probabilities: np.ndarray, steps: int) -> None:
+def write_events(path: Path, probabilities: np.ndarray, steps: int, length: float = EPOCH) -> None:
     """Writes onset, duration, trial_type and the probability of each stage, parted by tabs."""
+    stages = most_likely(probabilities)
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(["onset", "duration", "trial_type", *STAGES])
-        for (begin, stop, stage), row in zip(_epochs(stages, steps), probabilities, strict=True):
-            known = [f"{p:.6f}" if stage != UNSCORED else "n/a" for p in row]
+        rows = zip(_stretches(stages, steps, length), probabilities, strict=True)
+        for (begin, stop, stage), shares in rows:
+            known = [f"{p:.6f}" if stage != UNSCORED else "n/a" for p in shares]
             table.writerow([f"{begin:g}", f"{stop - begin:g}", EDF_TEXTS[stage], *known])
 
 
@@ -83,15 +94,16 @@ def write_luna(path: Path, stages: np.ndarray, steps: int) -> None:
     """Writes Luna's class, instance, channel, start, stop and meta; classes W N1 N2 N3 R ?."""
     with path.open("w", encoding="utf-8") as file:
         file.write("class\tinstance\tchannel\tstart\tstop\tmeta\n")
-        for begin, stop, stage in _epochs(stages, steps):
+        for begin, stop, stage in _stretches(stages, steps):
             file.write(f"{LUNA_CLASSES[stage]}\t.\t.\t{begin:.3f}\t{stop:.3f}\t.\n")
 
 
-def write_yasa(path: Path, stages: np.ndarray, probabilities: np.ndarray) -> None:
+def write_yasa(path: Path, probabilities: np.ndarray, made_with: Mapping[str, str]) -> None:
     """Writes what `yasa.Hypnogram.from_json` reads: values, n_stages, freq, start, scorer, proba.
 
     A last epoch of less than 30 s counts as a whole one there, as YASA's have one length.
     """
+    stages = most_likely(probabilities)
     unscored = stages == UNSCORED
     shares = np.where(unscored[:, None], 0.0, np.round(probabilities.astype(float), 6))  # (K, 5)
     columns = dict(zip(YASA_VALUES, shares.T.tolist(), strict=False))
@@ -104,11 +116,27 @@ def write_yasa(path: Path, stages: np.ndarray, probabilities: np.ndarray) -> Non
         "start": None,
         "scorer": SCORER,
         "proba": columns,
+        "made_with": dict(made_with),
     }
     path.write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 
-def _epochs(stages: np.ndarray, steps: int) -> Iterator[tuple[float, float, int]]:
-    """Start and stop in seconds, and stage, of each epoch."""
+def _stretches(
+    stages: np.ndarray, steps: int, length: float = EPOCH
+) -> Iterator[tuple[float, float, int]]:
+    """Start and stop in seconds, and stage, of each epoch or step."""
     for row, stage in enumerate(stages):
-        yield row * EPOCH, min((row + 1) * EPOCH, steps * STEP), int(stage)
+        yield row * length, min((row + 1) * length, steps * STEP), int(stage)
+
+
+def made_with(place: Path) -> dict[str, str]:
+    """What a night's JSON says that it was made with; {} where it is not there or damaged.
+
+    Args:
+        place: FOLDER/NIGHT.
+    """
+    path = place.with_name(f"{place.name}_hypnogram.json")
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["made_with"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
