@@ -1,0 +1,45 @@
+"""Tables of results as CSV: complete or absent, empty where a number is not known."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sleepfm_jax.atomic import replacing
+from sleepfm_jax.errors import InputError
+
+DIGITS = 6
+
+
+def write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Writes rows, whose columns are those of the first.
+
+    Args:
+        path: the file.
+        rows: at least one; numbers that are none (NaN) become empty cells.
+
+    Raises:
+        InputError: there is no room, or the folder cannot be written.
+    """
+    try:
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows({name: _text(value) for name, value in row.items()} for row in rows)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}): free some space or choose another "
+            "--output"
+        ) from error
+
+
+def _text(value: object) -> object:
+    """Numbers of NumPy's as Python's own, with six digits that count."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.{DIGITS}g}"
+    return value
