@@ -225,10 +225,14 @@ class DiseaseRisk(nnx.Module):
         Raises:
             ValueError: demographics are missing, or the model takes none.
         """
+        return self.risk.answer(self.night(embeddings, present, steps), demographics)
+
+    def night(self, embeddings: jax.Array, present: jax.Array, steps: jax.Array) -> jax.Array:
+        """What is known of nights (B, E) before demographics are joined to it."""
         pooled, _ = pool_night(
             self.spatial_pooling, embeddings.astype(self.dtype), present, steps
         )  # (B, T, E)
-        return self.risk(pooled, steps, demographics)
+        return self.risk.mean(pooled, steps)
 
 
 class SupervisedRisk(nnx.Module):
@@ -317,12 +321,19 @@ class RecurrentRisk(nnx.Module):
         self, tokens: jax.Array, steps: jax.Array, demographics: jax.Array | None
     ) -> jax.Array:
         """Tokens (B, T, E), steps (B,) and demographics (B, D) to log hazards (B, L)."""
-        if (demographics is None) != (self.demographics is None):
-            raise ValueError("demographics are missing, or the model takes none")
+        return self.answer(self.mean(tokens, steps), demographics)
+
+    def mean(self, tokens: jax.Array, steps: jax.Array) -> jax.Array:
+        """Of the LSTM over a night's steps: tokens (B, T, E) and steps (B,) to (B, E)."""
         hidden = self.lstm(tokens, steps)  # (B, T, E), zeros beyond the steps
         exact = jnp.promote_types(hidden.dtype, jnp.float32)
         mean = hidden.sum(axis=1, dtype=exact) / jnp.maximum(steps, 1)[:, None]
-        mean = mean.astype(hidden.dtype)  # (B, E)
+        return mean.astype(hidden.dtype)
+
+    def answer(self, mean: jax.Array, demographics: jax.Array | None) -> jax.Array:
+        """Log hazards (B, L) of what is known of nights (B, E) and of people (B, D)."""
+        if (demographics is None) != (self.demographics is None):
+            raise ValueError("demographics are missing, or the model takes none")
         if self.demographics is not None and demographics is not None:
             mean = jnp.concatenate([mean, self.demographics(demographics)], axis=-1)
         return self.out(mean)
