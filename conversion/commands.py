@@ -31,13 +31,13 @@ def import_(flags: argparse.Namespace) -> int:
 
 def export(flags: argparse.Namespace) -> int:
     """Writes a model folder as a checkpoint again."""
-    model = saved_model.load(flags.model)
+    model = saved_model.load(flags.model, "base")
     checkpoint = export_checkpoint(model)
     checkpoints.write(flags.checkpoint, checkpoint, flags.overwrite)
     print(f"{flags.checkpoint}: {_size(checkpoint.state_dict)}")
     if flags.config:
         settings = model.provenance.get("settings")
-        config_json.write(flags.config, model.config, settings, flags.overwrite)
+        config_json.write(flags.config, model.config, settings, flags.overwrite)  # type: ignore[arg-type]
         print(f"{flags.config}: the settings of the model")
     return 0
 

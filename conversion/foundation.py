@@ -72,6 +72,7 @@ def import_checkpoint(
 
 def export_checkpoint(model: SavedModel) -> Checkpoint:
     """The inverse of `import_checkpoint`: every entry bit-equal, counters and table included."""
+    assert isinstance(model.config, FoundationConfig)
     arrays = dict(model.weights)
     temperature = arrays.pop(TEMPERATURE, None)
     return Checkpoint(
@@ -106,6 +107,7 @@ def reference_model(config: FoundationConfig) -> SetTransformer:
 
 def load_reference(model: SavedModel) -> SetTransformer:
     """The reference module with a model's weights in their own type, in evaluation mode."""
+    assert isinstance(model.config, FoundationConfig)
     arrays = export_checkpoint(model).state_dict
     state_dict = {key: torch.from_numpy(value) for key, value in arrays.items()}
     network = reference_model(model.config)

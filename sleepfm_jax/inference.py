@@ -44,7 +44,7 @@ def load(
     (96, 128)
 
     Args:
-        path: a folder that `python -m conversion import` wrote.
+        path: a model folder, a folder of models, or the work directory of a run.
         dtype: in which the network computes: "float32", or "bfloat16" for accelerators.
         precision: of matrix products: "highest" for float32 all the way; "high" or "default" let
             accelerators round factors (to TensorFloat-32, for example). CPUs know one precision.
@@ -59,7 +59,7 @@ def load(
             f"from {', '.join(PRECISIONS)}"
         )
     numerics = Numerics(dtype=dtype, precision=precision)
-    return Model(saved_model.load(path), numerics, Path(path).resolve().name)
+    return Model(saved_model.load(path, "base"), numerics, Path(path).resolve().name)
 
 
 class Model:
