@@ -20,9 +20,9 @@ from sksurv.metrics import concordance_index_censored, cumulative_dynamic_auc
 from sksurv.util import Surv
 
 from sleepfm_jax.evaluate import auroc, bootstrap, concordance
+from sleepfm_jax.evaluate.survival import YEAR
 
 SUBJECTS, RESAMPLES, SHARE = 5000, 1000, 0.04
-YEAR = 365.25
 WARM_UP = 2
 
 

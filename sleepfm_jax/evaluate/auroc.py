@@ -9,7 +9,7 @@ import numpy as np
 
 from sleepfm_jax.evaluate import pairs, survival
 
-SIX_YEARS = 6 * 365.25  # days
+SIX_YEARS = 6 * survival.YEAR  # days
 
 
 def auroc(

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+YEAR = 365.25  # days
+
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
