@@ -1,4 +1,4 @@
-"""A loaded model, one night at a time: what notebooks use, and the jobs beneath their loops."""
+"""The foundation model, one night at a time: its embeddings."""
 
 import os
 from collections.abc import Iterator
