@@ -16,6 +16,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,28 +60,41 @@ class Run:
         store: of windows.
         programs: folder in which compiled programs are kept, so that a restart takes seconds.
         values: of the configuration, `loop.log_every=1`.
+        module: whose `main` is the command.
     """
 
-    def __init__(self, workdir: Path, store: Path, programs: Path, values: Sequence[str]) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        store: Path,
+        programs: Path,
+        values: Sequence[str],
+        module: str = "sleepfm_jax.main",
+    ) -> None:
         self.workdir = workdir
         self.metrics = workdir / "metrics.jsonl"
         config = f"--config={ROOT}/sleepfm_jax/configs/pretrain.py:tiny"
         given = [f"--config.{value}" for value in (*SMALL, *values, f"data.path={store}")]
-        self._command = [sys.executable, "-m", "sleepfm_jax.main", "pretrain", config, *given]
+        self._command = [sys.executable, "-m", module, "pretrain", config, *given]
         self._command.append(f"--workdir={workdir}")
         self._environment = {
             **os.environ,
             "JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu"),
-            "XLA_FLAGS": "--xla_backend_optimization_level=1",
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
             "JAX_COMPILATION_CACHE_DIR": str(programs),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            "PYTHONFAULTHANDLER": "1",  # a run that stands still tells where, see `stacks`
+            "PYTHONUNBUFFERED": "1",
         }
 
     def to_the_end(self) -> str:
         """Lets the run finish; returns what it said."""
         process, said = self._start()
-        process.wait(PATIENCE)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"the run did not end: {stacks(process, said)}") from error
         text = said.read_text()
         if process.returncode:
             raise RuntimeError(f"the run ended with {process.returncode}: {text[-2000:]}")
@@ -99,8 +113,7 @@ class Run:
         until = time.monotonic() + PATIENCE
         while not next(moment) and process.poll() is None:
             if time.monotonic() > until:
-                process.kill()
-                raise RuntimeError(f"{kill} did not come: {said.read_text()[-2000:]}")
+                raise RuntimeError(f"{kill} did not come: {stacks(process, said)}")
             time.sleep(0.001)
         ended = process.poll()
         process.kill()
@@ -154,6 +167,13 @@ class Run:
     def _checkpoints(self) -> list[str]:
         folder = self.workdir / "checkpoints"
         return [entry.name for entry in folder.iterdir()] if folder.exists() else []
+
+
+def stacks(process: subprocess.Popen[bytes], said: Path) -> str:
+    """Ends a run that stands still; what it said, and where each of its threads was."""
+    process.send_signal(signal.SIGABRT)
+    process.wait()
+    return said.read_text()
 
 
 def differences(one: Path, other: Path) -> list[str]:
