@@ -6,101 +6,22 @@ stacked or copied afterwards. The position is a number of batches, saved as JSON
 
 import os
 import zlib
-from collections.abc import Iterator
-from typing import Any, TypeAlias
-
-import numpy as np
 
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.batch_streams import Endless, Fixed, State, rows_of
 from sleepfm_jax.input_pipeline.batching import Batching
 from sleepfm_jax.input_pipeline.collate import Batch, Parts
 from sleepfm_jax.input_pipeline.order import GROUPED, Order, Sample
 from sleepfm_jax.input_pipeline.windows import Source
 
-__all__ = ["Batch", "Batching", "HeldOut", "Pretraining", "held_out", "pretraining"]
-
-State: TypeAlias = dict[str, int | str]
+__all__ = ["Batch", "Batching", "held_out", "pretraining"]
 
 MOST_THREADS = 16
 
 
-class Pretraining(Iterator[Batch]):
-    """This process's rows of an endless sequence of batches; made by `pretraining`.
-
-    Attributes:
-        batches_per_epoch: whole batches that the windows allow.
-    """
-
-    def __init__(
-        self, source: Source, batching: Batching, process: int = 0, processes: int = 1
-    ) -> None:
-        """See `pretraining`."""
-        rows = _rows(batching.batch_size, process, processes)
-        order = Order(
-            source.night_of, batching.batch_size, batching.seed, batching.nights, batching.run
-        )
-        self.batches_per_epoch = order.batches
-        self._order_of: State = {
-            "batch_size": batching.batch_size,
-            "seed": batching.seed,
-            "nights": batching.nights,
-            "windows": len(source),
-            "data": _fingerprint(source),
-        }
-        if batching.nights == GROUPED:
-            self._order_of["run"] = batching.run
-        threads = batching.threads or max(_cores() // max(batching.workers, 1), 1)
-        parts = Parts(
-            source,
-            order,
-            rows,
-            slots=batching.slots,
-            seed=batching.seed,
-            augmentation=batching.augmentation,
-            skip_damaged=batching.skip_damaged,
-            threads=threads,
-        )
-        self._elements = _elastic(parts, batching)
-
-    def __next__(self) -> Batch:
-        """The next batch: names and shapes are in `pretraining`."""
-        return _without_first_axis(next(self._elements))
-
-    def get_state(self) -> State:
-        """The position as JSON values, good for any number of processes and workers."""
-        return {"next_batch": self._elements.get_state()["global_next_index"], **self._order_of}
-
-    def set_state(self, state: State) -> None:
-        """Goes on where a state was taken.
-
-        Args:
-            state: of `get_state`, from any process of any number of them.
-
-        Raises:
-            InputError: it is of another order of windows.
-        """
-        missing = {"next_batch", *self._order_of} - set(state)
-        if missing:
-            raise InputError(
-                f"the saved position among the batches lacks {', '.join(sorted(missing))}: go on "
-                "from another checkpoint"
-            )
-        for name, value in self._order_of.items():
-            if state[name] != value:
-                raise InputError(
-                    f"the saved position among the batches is of {name} {state[name]}, not {value}"
-                    ": go on with the same data and settings, or start anew"
-                )
-        self._elements.set_state({"global_next_index": int(state["next_batch"])})
-
-    def close(self) -> None:
-        """Ends threads and workers."""
-        self._elements.close()
-
-
 def pretraining(
     source: Source, batching: Batching, process: int = 0, processes: int = 1
-) -> Pretraining:
+) -> Endless:
     """Batches for pretraining, without end.
 
     >>> batches = pretraining(windows.open_store(path, "train"), Batching())  # doctest: +SKIP
@@ -123,29 +44,32 @@ def pretraining(
         InputError: the batch does not divide by the processes, or there are too few windows or
             nights; from `next`: a window is damaged.
     """
-    return Pretraining(source, batching, process, processes)
-
-
-class HeldOut:
-    """A fixed sample of windows in batches, from the start at every iteration; see `held_out`."""
-
-    def __init__(self, parts: Parts, batches: int) -> None:
-        """Takes what makes the batches, and their number."""
-        self._parts = parts
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return self._batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        import grain
-
-        elements = grain.MapDataset.source(self._parts)[: self._batches]
-        iterator = iter(elements.to_iter_dataset(grain.ReadOptions(1, 2)))
-        try:
-            yield from iterator
-        finally:
-            iterator.close()
+    rows = rows_of(batching.batch_size, process, processes)
+    order = Order(
+        source.night_of, batching.batch_size, batching.seed, batching.nights, batching.run
+    )
+    order_of: State = {
+        "batch_size": batching.batch_size,
+        "seed": batching.seed,
+        "nights": batching.nights,
+        "windows": len(source),
+        "data": _fingerprint(source),
+    }
+    if batching.nights == GROUPED:
+        order_of["run"] = batching.run
+    parts = Parts(
+        source,
+        order,
+        rows,
+        slots=batching.slots,
+        seed=batching.seed,
+        augmentation=batching.augmentation,
+        skip_damaged=batching.skip_damaged,
+        threads=batching.threads or max(_cores() // max(batching.workers, 1), 1),
+    )
+    return Endless(
+        parts, order.batches, order_of, ahead=batching.prefetch, workers=batching.workers
+    )
 
 
 def held_out(
@@ -156,7 +80,7 @@ def held_out(
     seed: int = 0,
     process: int = 0,
     processes: int = 1,
-) -> HeldOut:
+) -> Fixed:
     """Batches for validation: a fixed sample, shuffled, as it is.
 
     Args:
@@ -179,21 +103,11 @@ def held_out(
     Batching(batch_size=batch_size, slots=slots, seed=seed)
     if windows < 1:
         raise InputError(f"a sample of {windows} windows holds none: give 1 or more")
-    rows = _rows(batch_size, process, processes)
+    rows = rows_of(batch_size, process, processes)
     sample = Sample(len(source), windows, batch_size, seed)
-    return HeldOut(
+    return Fixed(
         Parts(source, sample, rows, slots=slots, seed=seed, threads=_cores()), sample.batches
     )
-
-
-def _rows(batch_size: int, process: int, processes: int) -> slice:
-    """Of a batch that are this process's."""
-    if batch_size % processes:
-        raise InputError(
-            f"a batch of {batch_size} does not divide by {processes} processes: give a multiple"
-        )
-    share = batch_size // processes
-    return slice(process * share, (process + 1) * share)
 
 
 def _fingerprint(source: Source) -> int:
@@ -205,29 +119,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), MOST_THREADS)
     return min(os.cpu_count() or 1, MOST_THREADS)
-
-
-def _elastic(parts: Parts, batching: Batching) -> Any:
-    """Grain's iterator over the parts of one process, read ahead."""
-    import grain  # imports JAX for its profiler, which what else reads files need not wait for
-    from absl import flags
-
-    if batching.workers and not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()  # grain hands its flags to workers
-    ahead = batching.prefetch
-    return iter(
-        grain.experimental.ElasticIterator(
-            grain.MapDataset.source(parts),
-            global_batch_size=1,
-            shard_options=grain.sharding.ShardOptions(0, 1),
-            read_options=grain.ReadOptions(min(ahead, 2), ahead),
-            multiprocessing_options=grain.MultiprocessingOptions(batching.workers, ahead)
-            if batching.workers
-            else None,
-        )
-    )
-
-
-def _without_first_axis(batch: Batch) -> Batch:
-    """Views of the one element that grain batched, plain arrays also where workers share memory."""
-    return {name: np.asarray(values[0]) for name, values in batch.items()}
