@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 STAGE_WEIGHTS = (1.0, 4.0, 2.0, 4.0, 3.0)  # Wake, N1, N2, N3, REM, as published
+TIES = ("breslow", "efron", "published")
 NEVER = -1.0  # the time of a subject about whom a label knows nothing
 FAR = -1e30  # a logit that takes no part; finite, so that gradients stay numbers
 
@@ -138,15 +139,15 @@ def cox_partial_likelihood(
     """Negative log partial likelihood of Cox's model, for any number of labels at once (spec §3).
 
     At risk when a subject has its event is every subject whose time is not shorter, itself
-    included. Of subjects that share a time the published code takes those that sorting happens to
-    put first; here all of them are at risk, so that the order of the batch does not matter.
+    included. Of subjects that share a time the published code takes those that the batch lists
+    before it; with Breslow's and Efron's ties all of them are at risk, in whatever order they come.
 
     Args:
         log_hazard: (B, L).
         time: (B, L) to the event or to the end of the follow-up; `NEVER` (or less than all other
             times) without event where nothing is known.
         event: (B, L), True where the time ends in the event.
-        ties: "breslow", as published, or "efron", for events that share a time.
+        ties: for events that share a time, "breslow" or "efron"; or "published".
         order: (B, L) of `risk_order(time)`, to sort once where times never change.
 
     Returns:
@@ -156,10 +157,12 @@ def cox_partial_likelihood(
     h = log_hazard.astype(jnp.promote_types(log_hazard.dtype, jnp.float32))
     order = risk_order(time) if order is None else order
     h, time, event = (jnp.take_along_axis(x, order, axis=0) for x in (h, time, event))
-    last = _last_of_ties(time)  # (B, L)
-    at_risk = jnp.take_along_axis(jax.lax.cumlogsumexp(h, axis=0), last, axis=0)
-    if ties == "efron":
-        at_risk = at_risk + _efron(h, event, at_risk, last)
+    at_risk = jax.lax.cumlogsumexp(h, axis=0)  # (B, L)
+    if ties != "published":
+        last = _last_of_ties(time)
+        at_risk = jnp.take_along_axis(at_risk, last, axis=0)
+        if ties == "efron":
+            at_risk = at_risk + _efron(h, event, at_risk, last)
     events = event.sum(axis=0)  # (L,)
     each = jnp.where(event, at_risk - h, 0.0).sum(axis=0) / (events + 1e-9)
     return each.mean()

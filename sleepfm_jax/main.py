@@ -14,6 +14,10 @@ COMMANDS = {
     "pack": "recordings to a store of 5-minute windows, split by subject",
     "pretrain": "contrastive pretraining, on one device, a node or several",
     "embed": "recordings or EDFs to 5-second and 5-minute embeddings",
+    "finetune": "train a head on labelled nights: sleep stages or disease risk",
+    "stage": "sleep stages of nights: hypnograms, probabilities, pictures",
+    "risk": "log hazards of many diseases, from a night and age and sex",
+    "evaluate": "how good stages or risks are against labels",
     "plot": "a picture of each night's embeddings over its hypnogram",
     "simulate": "nights of simulated polysomnography with stages and outcomes",
 }
@@ -22,7 +26,7 @@ USAGE = "\n".join(
     [
         "usage: sleepfm-jax COMMAND [--help] …",
         "",
-        "SleepFM for polysomnography: from a folder of EDF files to embeddings.",
+        "SleepFM for polysomnography: from a folder of EDF files to embeddings, stages and risks.",
         "",
         *(f"  {name:<12}{summary}" for name, summary in COMMANDS.items()),
         "",

@@ -1,4 +1,4 @@
-"""The picture of a run: loss over steps, and retrieval with what chance would reach."""
+"""The picture of a run: loss over steps, and how good its answers on held-out nights are."""
 
 import os
 from collections.abc import Sequence
@@ -12,9 +12,14 @@ from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.train import metrics_file
 
-PICTURE = "loss_and_retrieval.png"
+PICTURE = "curves.png"
 TRAIN_LOSS, VALIDATION_LOSS = "train/loss", "validation/loss"
 RETRIEVAL = "validation/retrieval/"  # top1, top5, candidates
+SCORES = {  # of the heads: name, and what chance would reach
+    "validation/macro_f1/30s": ("macro-F1, 30 s", None),
+    "validation/kappa/30s": ("Cohen's kappa, 30 s", 0.0),
+    "validation/concordance": ("C-index, mean over labels", 0.5),
+}
 SMOOTHED = 10  # points to either side that the line through the training losses is the mean of
 
 
@@ -23,7 +28,7 @@ def plot(path: str | os.PathLike[str], picture: str | os.PathLike[str] | None = 
 
     Args:
         path: its metrics.jsonl.
-        picture: the PNG; None: `loss_and_retrieval.png` beside the metrics.
+        picture: the PNG; None: `curves.png` beside the metrics.
 
     Returns:
         Where the picture is.
@@ -35,9 +40,12 @@ def plot(path: str | os.PathLike[str], picture: str | os.PathLike[str] | None = 
     target = path.with_name(PICTURE) if picture is None else Path(picture)
     lines = metrics_file.read(path)
     figure = Figure(figsize=(10, 4), layout="constrained")
-    loss, retrieval = figure.subplots(1, 2)
+    loss, answers = figure.subplots(1, 2)
     _draw_loss(loss, lines)
-    _draw_retrieval(retrieval, lines)
+    if any(name in line for line in lines for name in SCORES):
+        _draw_scores(answers, lines)
+    else:
+        _draw_retrieval(answers, lines)
     try:
         with replacing(target) as temporary:
             figure.savefig(temporary, format="png", dpi=120)
@@ -72,7 +80,7 @@ def _draw_loss(axes: Axes, lines: Sequence[dict[str, Any]]) -> None:
     steps, losses = curve(lines, VALIDATION_LOSS)
     if steps:
         axes.plot(steps, losses, "o-", color="tab:orange", markersize=3, label="held-out nights")
-    _finish(axes, "contrastive loss")
+    _finish(axes, "loss")
 
 
 def _draw_retrieval(axes: Axes, lines: Sequence[dict[str, Any]]) -> None:
@@ -89,6 +97,20 @@ def _draw_retrieval(axes: Axes, lines: Sequence[dict[str, Any]]) -> None:
         axes.set_title(f"among {candidates[-1]:.0f} candidates from held-out nights", fontsize=10)
     axes.set_ylim(0, 1)
     _finish(axes, "windows whose partner is found")
+
+
+def _draw_scores(axes: Axes, lines: Sequence[dict[str, Any]]) -> None:
+    """Solid what is reached, dashed in the same colour what chance would reach."""
+    colours = ("tab:blue", "tab:green", "tab:blue")
+    for (name, (label, chance)), colour in zip(SCORES.items(), colours, strict=True):
+        steps, values = curve(lines, name)
+        if steps:
+            axes.plot(steps, values, "o-", color=colour, markersize=3, label=label)
+        if steps and chance is not None:
+            axes.axhline(chance, linestyle="--", color=colour, label=f"{label}, by chance")
+    axes.set_title("held-out nights", fontsize=10)
+    axes.set_ylim(0, 1)
+    _finish(axes, "agreement with the labels")
 
 
 def _finish(axes: Axes, label: str) -> None:

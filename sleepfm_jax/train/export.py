@@ -10,17 +10,21 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
 from sleepfm_jax.models.weights import shapes
-from sleepfm_jax.saved_model import SavedModel
+from sleepfm_jax.saved_model import Config, SavedModel, network_of
 from sleepfm_jax.train.state import TrainState, Tree
 
 TEMPERATURE = "temperature"
-NETWORK = "network."  # the model folder holds the network; what trains it stands around it
+NETWORK = "network"  # the model folder holds the network; what trains it stands around it
+BACKBONE = "backbone"  # beneath a head that is trained end to end
 
 
 def saved_model_of(
-    params: Tree, extra: Tree, config: FoundationConfig, provenance: dict[str, Any]
+    params: Tree,
+    extra: Tree,
+    config: Config,
+    provenance: dict[str, Any],
+    part: str = NETWORK,
 ) -> SavedModel:
     """A model as it is now: its network's arrays, and the temperature where there is one.
 
@@ -31,31 +35,59 @@ def saved_model_of(
         extra: its batch statistics and tables; random streams are left out.
         config: size of the network.
         provenance: kept with the model.
+        part: of the state that is the network.
     """
-    network = shapes(lambda: SleepFM(config, rngs=nnx.Rngs(0)))
-    kept = {*(NETWORK + name for name in network), TEMPERATURE}
+    network = shapes(lambda: network_of(config, rngs=nnx.Rngs(0)))
+    kept = {f"{part}.{name}" for name in network}
+    if part == NETWORK:
+        kept.add(TEMPERATURE)
     arrays = {name: a for name, a in (_by_name(params) | _by_name(extra)).items() if name in kept}
-    weights = {name.removeprefix(NETWORK): array for name, array in _whole(arrays).items()}
+    weights = {name.removeprefix(f"{part}."): array for name, array in _whole(arrays).items()}
     return SavedModel(config, weights, provenance)
 
 
-def start_from(state: TrainState, saved: SavedModel) -> TrainState:
+def arrays_of(params: Tree, extra: Tree, part: str) -> dict[str, np.ndarray]:
+    """All numbers of a part of a state by path in it, on this process; no random streams.
+
+    Every process must call this when the state is spread over several.
+
+    Args:
+        params: trained arrays of a state.
+        extra: its batch statistics and tables.
+        part: of the state.
+    """
+    arrays = {
+        name: array
+        for name, array in (_by_name(params) | _by_name(extra)).items()
+        if name.startswith(f"{part}.") and not jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+    }
+    return {name.removeprefix(f"{part}."): array for name, array in _whole(arrays).items()}
+
+
+def start_from(state: TrainState, saved: SavedModel, part: str = NETWORK) -> TrainState:
     """The state with a saved model's weights, batch statistics, table and temperature.
 
     Args:
         state: newborn.
         saved: a model of the same size.
+        part: of the state that takes them.
 
     Raises:
         InputError: an array is missing, too much or has another shape.
     """
+    prefix = f"{part}."
 
     def replace(path: tuple[Any, ...], old: jax.Array) -> jax.Array:
-        name = _name(path).removeprefix(NETWORK)
-        if name not in saved.weights:
+        name = name_of(path)
+        if name.removeprefix(prefix) not in saved.weights or not (
+            name.startswith(prefix) or name == TEMPERATURE
+        ):
             if name in own:
-                raise InputError(f"the model to start from lacks {name}: choose another one")
+                raise InputError(
+                    f"the model to start from lacks {name.removeprefix(prefix)}: choose another one"
+                )
             return old
+        name = name.removeprefix(prefix)
         new = saved.weights[name]
         if new.shape != old.shape:
             raise InputError(
@@ -66,14 +98,17 @@ def start_from(state: TrainState, saved: SavedModel) -> TrainState:
         return jax.make_array_from_callback(old.shape, old.sharding, lambda index: cast[index])
 
     own = {
-        name.removeprefix(NETWORK)
+        name
         for name, leaf in (_by_name(state.params) | _by_name(state.extra)).items()
-        if name.startswith(NETWORK) and jnp.issubdtype(leaf.dtype, jnp.floating)  # no random stream
+        if name.startswith(prefix) and jnp.issubdtype(leaf.dtype, jnp.floating)  # no random stream
     }
     more = sorted(
         name
         for name, array in saved.weights.items()
-        if name not in {*own, TEMPERATURE} and array.dtype.kind == "f"
+        if f"{prefix}{name}" not in own
+        and name != TEMPERATURE
+        and not name.startswith("baseline.")
+        and array.dtype.kind == "f"
     )
     if more:
         raise InputError(
@@ -88,11 +123,12 @@ def start_from(state: TrainState, saved: SavedModel) -> TrainState:
 
 
 def _by_name(tree: Tree) -> dict[str, jax.Array]:
-    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return {name_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _name(path: tuple[Any, ...]) -> str:
-    return ".".join(str(part.key) for part in path)
+def name_of(path: tuple[Any, ...]) -> str:
+    """Of an array in a state, by its path; at birth paths end in what holds the array."""
+    return ".".join(str(part.key) for part in path if hasattr(part, "key"))
 
 
 def _whole(arrays: dict[str, jax.Array]) -> dict[str, np.ndarray]:

@@ -4,9 +4,9 @@ import dataclasses
 import json
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
@@ -17,6 +17,7 @@ from sleepfm_jax.input_pipeline import batches, window_index, windows
 from sleepfm_jax.input_pipeline.splits import Splits, read_published
 from sleepfm_jax.input_pipeline.windows import Source
 from sleepfm_jax.train import loop, optimizers, processes
+from sleepfm_jax.train.export import NETWORK
 from sleepfm_jax.train.loop import Plan
 from sleepfm_jax.train.mesh import batch_shard, make_mesh
 from sleepfm_jax.train.occupancy import occupied
@@ -27,6 +28,7 @@ from sleepfm_jax.train.settings import Pretraining as Settings
 log = logging.getLogger(__name__)
 
 SETTINGS = "settings.json"
+S = TypeVar("S", bound=Any)
 
 
 def pretrain(settings: Settings, workdir: Path) -> signal.Signals | None:
@@ -35,6 +37,23 @@ def pretrain(settings: Settings, workdir: Path) -> signal.Signals | None:
     Args:
         settings: of the run.
         workdir: the run's folder; after the run `model/` in it is the best model.
+
+    Returns:
+        None when done; the signal, if one stopped the run.
+
+    Raises:
+        InputError: the settings, the data or the folder cannot be used.
+    """
+    return start(settings, workdir, prepare)
+
+
+def start(settings: S, workdir: Path, prepare: Callable[[S], Plan]) -> signal.Signals | None:
+    """A run of any task.
+
+    Args:
+        settings: of the run; they know which processes train together.
+        workdir: the run's folder.
+        prepare: makes data, task and optimiser.
 
     Returns:
         None when done; the signal, if one stopped the run.
@@ -57,7 +76,7 @@ def prepare(settings: Settings) -> Plan:
     """
     mesh = make_mesh(**dataclasses.asdict(settings.mesh))
     part, parts = batch_shard(mesh)
-    _check_batch(settings, mesh)
+    check_batch(settings.batches.batch_size, settings.chunks, mesh)
     batching = dataclasses.replace(settings.batches, seed=settings.seed)
     train = _open(settings.data, settings.data.train)
     stream = batches.pretraining(train, batching, part, parts)
@@ -72,20 +91,13 @@ def prepare(settings: Settings) -> Plan:
             part,
             parts,
         )
+    init = {NETWORK: saved_model.load(settings.init)} if settings.init else {}
     steps = settings.steps or settings.epochs * stream.batches_per_epoch
-    patience = settings.optimizer.patience if settings.optimizer.schedule == "plateau" else -1
     rate = optimizers.schedule(settings.optimizer, steps, stream.batches_per_epoch)
     task = Pretraining(
         settings.model, settings.numerics, settings.loss, settings.temperature, settings.remat
     )
-    log.info(
-        "%d windows to train on, %d steps of %d on %d devices (mesh %s)",
-        len(train),
-        steps,
-        batching.batch_size,
-        mesh.size,
-        " × ".join(f"{name} {size}" for name, size in mesh.shape.items()),
-    )
+    say(len(train), "windows", steps, batching.batch_size, mesh)
     return Plan(
         task=task,
         optimizer=optimizers.make(settings.optimizer, rate, task.nonnegative),
@@ -97,15 +109,15 @@ def prepare(settings: Settings) -> Plan:
         seed=settings.seed,
         chunks=settings.chunks,
         freeze_batch_norm_at=settings.freeze_batch_norm_at,
-        loop=_every_epoch(settings.loop, stream.batches_per_epoch),
-        plateau=patience,
+        loop=every_epoch(settings.loop, stream.batches_per_epoch),
+        plateau=optimizers.plateau(settings.optimizer),
         decay_rate=settings.optimizer.decay_rate,
-        start_from=saved_model.load(settings.init) if settings.init else None,
+        start_from=lambda: init,
         provenance={"pretraining": dataclasses.asdict(settings)},
     )
 
 
-def _every_epoch(loop: LoopSettings, steps: int) -> LoopSettings:
+def every_epoch(loop: LoopSettings, steps: int) -> LoopSettings:
     """With the number of steps for what happens once an epoch."""
     return dataclasses.replace(
         loop,
@@ -129,16 +141,34 @@ def _open(data: DataSettings, split: str) -> Source:
     return windows.open_recordings([path], split, splits)
 
 
-def _check_batch(settings: Settings, mesh: jax.sharding.Mesh) -> None:
-    ways = mesh.shape["data"] * mesh.shape["fsdp"] * settings.chunks
-    if settings.batches.batch_size % ways:
+def say(samples: int, name: str, steps: int, batch_size: int, mesh: jax.sharding.Mesh) -> None:
+    """Tells how much there is to do."""
+    log.info(
+        "%d %s to train on, %d steps of %d on %d devices (mesh %s)",
+        samples,
+        name,
+        steps,
+        batch_size,
+        mesh.size,
+        " × ".join(f"{name} {size}" for name, size in mesh.shape.items()),
+    )
+
+
+def check_batch(batch_size: int, chunks: int, mesh: jax.sharding.Mesh) -> None:
+    """Refuses a batch that cannot be split.
+
+    Raises:
+        InputError: it does not divide by the devices and chunks.
+    """
+    ways = mesh.shape["data"] * mesh.shape["fsdp"] * chunks
+    if batch_size % ways:
         raise InputError(
-            f"a batch of {settings.batches.batch_size} does not divide into {ways} parts (data × "
+            f"a batch of {batch_size} does not divide into {ways} parts (data × "
             "fsdp × chunks): set --config.batches.batch_size to a multiple"
         )
 
 
-def _note(settings: Settings, workdir: Path) -> None:
+def _note(settings: Any, workdir: Path) -> None:
     """Keeps the settings beside the run; says which of them differ from those it began with."""
     if jax.process_index() != 0:
         return

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -76,7 +76,9 @@ class Plan:
         plateau: validations without a better loss after which the learning rate falls by
             `decay_rate`; negative: it never does.
         decay_rate: see `plateau`.
-        start_from: a model whose weights the run begins with; None: newborn ones.
+        finish: called with the work directory when all steps are taken; None: nothing is left.
+        start_from: makes the models whose weights a new run begins with, by the part of the state
+            that takes them; other parts are newborn.
         provenance: kept with the model that the run leaves.
     """
 
@@ -93,7 +95,8 @@ class Plan:
     loop: LoopSettings
     plateau: int = -1
     decay_rate: float = 0.1
-    start_from: SavedModel | None = None
+    finish: Callable[[Path], None] | None = None
+    start_from: Callable[[], Mapping[str, SavedModel]] = dict
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -116,7 +119,10 @@ def run(plan: Plan, workdir: Path) -> signal.Signals | None:
         wandb = plan.loop.wandb or None
         loggers = open_loggers(workdir, run.step, wandb_project=wandb, say=tqdm.write)
         with logging_redirect_tqdm(), contextlib.closing(plan.batches), loggers:
-            return run.to_the_end(loggers, interruption)
+            stopped_by = run.to_the_end(loggers, interruption)
+    if stopped_by is None and plan.finish is not None:
+        plan.finish(workdir)
+    return stopped_by
 
 
 class _Run:
@@ -175,9 +181,9 @@ class _Run:
             log.info("%s: going on from step %d of %d", self._workdir, self.step, plan.steps)
             return restored.state
         newborn = state.create_state(plan.task.build, plan.optimizer, plan.mesh, plan.seed)
-        if plan.start_from is None:
-            return newborn
-        return export.start_from(newborn, plan.start_from)
+        for part, model in plan.start_from().items():
+            newborn = export.start_from(newborn, model, part)
+        return newborn
 
     def _take_step(self) -> None:
         with self._clock.waiting():
@@ -271,8 +277,12 @@ class _Run:
     def _export(self, validated: dict[str, float] | None) -> None:
         provenance = {**self._plan.provenance, "step": self.step, "validation": validated or {}}
         model = self._plan.task.export(self._state.params, self._state.extra, provenance)
-        if jax.process_index() == 0:
+        if jax.process_index() != 0:
+            return
+        if isinstance(model, SavedModel):
             saved_model.save(self._workdir / MODEL, model)
+        else:
+            saved_model.save_together(self._workdir / MODEL, model)
 
 
 class _Clock:

@@ -1,7 +1,7 @@
 """Optimisers by name, from optax: the published SGD with step decay, AdamW with cosine decay."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -9,6 +9,8 @@ import optax
 
 from sleepfm_jax.errors import InputError
 
+Path = tuple[Any, ...]  # of a parameter in the state
+Rule = Callable[[Path], bool]
 NAMES = ("sgd", "adamw")
 SCHEDULES = ("constant", "step", "cosine", "plateau")
 
@@ -77,10 +79,16 @@ def schedule(settings: OptimizerSettings, steps: int, epoch_steps: int) -> optax
     return optax.join_schedules([rise, after], [settings.warmup_steps])
 
 
+def plateau(settings: OptimizerSettings) -> int:
+    """Validations without a better loss that the rate bears; −1: any number."""
+    return settings.patience if settings.schedule == "plateau" else -1
+
+
 def make(
     settings: OptimizerSettings,
     rate: optax.Schedule,
-    nonnegative: Callable[[tuple[Any, ...]], bool],
+    nonnegative: Rule,
+    decays: Mapping[Rule, float] | None = None,
 ) -> optax.GradientTransformation:
     """The transformation of gradients into updates.
 
@@ -88,20 +96,41 @@ def make(
         settings: which optimiser.
         rate: the learning rate at each step.
         nonnegative: of a parameter's path; such parameters are clamped at zero after each step.
+        decays: weight decays of AdamW for the parameters whose path a rule takes, instead of the
+            settings'; 0 also for what must stay as it is.
     """
-    core = (
-        optax.sgd(rate, settings.momentum)
-        if settings.name == "sgd"
-        else optax.adamw(
-            rate, weight_decay=settings.weight_decay, mask=None if settings.decay_all else _matrices
-        )
+    if settings.name == "sgd":
+        core = optax.sgd(rate, settings.momentum)
+    else:
+        core = _adamw(settings, rate, decays or {})
+    clip = [optax.clip_by_global_norm(settings.clip_norm)] if settings.clip_norm else []
+    clamp = optax.masked(optax.keep_params_nonnegative(), _where(nonnegative))
+    return optax.chain(*clip, core, clamp)
+
+
+def _adamw(
+    settings: OptimizerSettings,
+    rate: optax.Schedule,
+    decays: Mapping[Rule, float],
+) -> optax.GradientTransformation:
+    def others(path: Path, array: jax.Array) -> bool:
+        return (settings.decay_all or array.ndim > 1) and not any(rule(path) for rule in decays)
+
+    if not decays:
+        mask = None if settings.decay_all else _matrices
+        return optax.adamw(rate, weight_decay=settings.weight_decay, mask=mask)
+    return optax.chain(
+        optax.scale_by_adam(),
+        optax.add_decayed_weights(
+            settings.weight_decay, lambda params: jax.tree_util.tree_map_with_path(others, params)
+        ),
+        *(optax.add_decayed_weights(decay, _where(rule)) for rule, decay in decays.items()),
+        optax.scale_by_learning_rate(rate),
     )
 
-    def clamped(params: Any) -> Any:
-        return jax.tree_util.tree_map_with_path(lambda path, _: nonnegative(path), params)
 
-    clip = [optax.clip_by_global_norm(settings.clip_norm)] if settings.clip_norm else []
-    return optax.chain(*clip, core, optax.masked(optax.keep_params_nonnegative(), clamped))
+def _where(rule: Rule) -> Callable[[Any], Any]:
+    return lambda params: jax.tree_util.tree_map_with_path(lambda path, _: rule(path), params)
 
 
 def _matrices(params: Any) -> Any:

@@ -97,7 +97,7 @@ class LoopSettings:
         least = {"validate_every": 0, "checkpoint_every": 0, "stop_after": 0}
         for field in dataclasses.fields(self):
             if field.type is int:
-                _at_least(least.get(field.name, 1), getattr(self, field.name), f"loop.{field.name}")
+                at_least(least.get(field.name, 1), getattr(self, field.name), f"loop.{field.name}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,13 +144,13 @@ class Pretraining:
     loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
-        _at_least(0, self.seed, "seed")
-        _at_least(0, self.steps, "steps")
-        _at_least(0 if self.steps else 1, self.epochs, "epochs")
+        at_least(0, self.seed, "seed")
+        at_least(0, self.steps, "steps")
+        at_least(0 if self.steps else 1, self.epochs, "epochs")
         if not math.isfinite(self.temperature):
             raise InputError(f"--config.temperature is {self.temperature}: give a finite number")
         _check_model(self.model)
-        _check_numerics(self.numerics)
+        check_numerics(self.numerics)
         if self.loss not in ("leave_one_out", "pairwise"):
             raise InputError(f"--config.loss is {self.loss!r}: give leave_one_out or pairwise")
         if self.chunks < 1 or self.batches.batch_size % self.chunks:
@@ -160,7 +160,12 @@ class Pretraining:
             )
 
 
-def _at_least(least: int, value: int, name: str) -> None:
+def at_least(least: int, value: int, name: str) -> None:
+    """Refuses a smaller value.
+
+    Raises:
+        InputError: it is smaller.
+    """
     if value < least:
         raise InputError(f"--config.{name} is {value}: give {least} or more")
 
@@ -169,8 +174,8 @@ def _check_model(model: FoundationConfig) -> None:
     """Whether a network of this size can be built for windows of five minutes."""
     for field in dataclasses.fields(model):
         if field.type is int:
-            _at_least(1, getattr(model, field.name), f"model.{field.name}")
-    _at_least(PATCHES, model.max_patches, "model.max_patches")
+            at_least(1, getattr(model, field.name), f"model.{field.name}")
+    at_least(PATCHES, model.max_patches, "model.max_patches")
     if not 0 <= model.dropout < 1:
         raise InputError(f"--config.model.dropout is {model.dropout}: give 0 to less than 1")
     for name in ("num_heads", "pooling_heads"):
@@ -183,7 +188,12 @@ def _check_model(model: FoundationConfig) -> None:
         raise InputError(f"--config.model.embed_dim is {model.embed_dim}: give an even number")
 
 
-def _check_numerics(numerics: Numerics) -> None:
+def check_numerics(numerics: Numerics) -> None:
+    """Refuses types and precisions that training does not have.
+
+    Raises:
+        InputError: one of them is none.
+    """
     for name, known in (
         ("dtype", ("float32", "bfloat16")),  # without x64 JAX makes float32 of float64, silently
         ("param_dtype", ("float32",)),
@@ -223,6 +233,15 @@ def _value(kind: type, value: Any, name: str) -> Any:
         return read(kind, value, name)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if typing.get_origin(kind) is tuple:
+        return _numbers(value, name)
     if type(value) is not kind:
         raise InputError(f"--{name} is {value!r}: give {kind.__name__}")
     return value
+
+
+def _numbers(value: Any, name: str) -> tuple[float, ...]:
+    """The one kind of sequence that settings have."""
+    if not isinstance(value, tuple | list) or not all(type(x) in (int, float) for x in value):
+        raise InputError(f"--{name} is {value!r}: give numbers such as (1.0, 4.0)")
+    return tuple(map(float, value))

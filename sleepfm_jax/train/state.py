@@ -62,8 +62,9 @@ def graphs(build: Build) -> Graphs:
     """Structures of the model that `build` makes."""
     with nnx.use_eager_sharding(False):
         model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    frozen = nnx.view(model, use_running_average=True)
-    evaluate = nnx.view(model, use_running_average=True, deterministic=True)
+    lenient: Any = {"raise_if_not_found": False}  # heads on embeddings have no batch statistics
+    frozen = nnx.view(model, use_running_average=True, **lenient)
+    evaluate = nnx.view(model, use_running_average=True, deterministic=True, **lenient)
     return Graphs(nnx.graphdef(model), nnx.graphdef(frozen), nnx.graphdef(evaluate))
 
 

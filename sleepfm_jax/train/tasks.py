@@ -41,5 +41,7 @@ class Task(Protocol):
         The batch comes without signals and embeddings.
         """
 
-    def export(self, params: Any, extra: Any, provenance: dict[str, Any]) -> SavedModel:
-        """The model to keep; all processes call it together."""
+    def export(
+        self, params: Any, extra: Any, provenance: dict[str, Any]
+    ) -> SavedModel | dict[str, SavedModel]:
+        """The model to keep, or several by kind; all processes call it together."""

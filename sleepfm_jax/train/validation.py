@@ -51,14 +51,14 @@ class Validation:
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         """The loss over all held-out windows at once, and what the task evaluates."""
-        outputs, rest = self._outputs(state)
+        outputs, rest = self.outputs(state)
         found = self._objective(state, outputs, rest)
         return {
             **{name: float(value) for name, value in found.items()},
             **self._task.evaluate(outputs, rest),
         }
 
-    def _outputs(self, state: TrainState) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def outputs(self, state: TrainState) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Outputs (N, …) of the network, and the batches' other entries, of all processes."""
         outputs: list[np.ndarray] = []
         entries: dict[str, list[np.ndarray]] = {}

@@ -77,7 +77,7 @@ def test_any_run_can_be_drawn(tmp_path: Path, count: int, validated: bool) -> No
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines(count, validated)))
     picture = curves.plot(path)
-    assert picture == tmp_path / "loss_and_retrieval.png"
+    assert picture == tmp_path / "curves.png"
     assert picture.read_bytes().startswith(SIGNATURE)
     assert {entry.name for entry in tmp_path.iterdir()} == {path.name, picture.name}
 
@@ -87,3 +87,11 @@ def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
     path.write_text('{"step": 1, "train/loss": 1.0}\n')
     with pytest.raises(InputError, match=r"picture.png: cannot be written"):
         curves.plot(path, path / "picture.png")
+
+
+def test_heads_show_their_scores(axes: Axes) -> None:
+    name = "validation/concordance"
+    curves._draw_scores(axes, [{"step": 1, name: 0.5}, {"step": 2, name: 0.75}])
+    found = drawn(axes)
+    assert found["C-index, mean over labels"] == [(1, 0.5), (2, 0.75)]
+    assert set(found) == {"C-index, mean over labels", "C-index, mean over labels, by chance"}

@@ -1,0 +1,249 @@
+"""The configuration of a head's run: sleep staging or disease risk, beside what all runs share."""
+
+import dataclasses
+import math
+
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.losses import STAGE_WEIGHTS, TIES
+from sleepfm_jax.models.heads import RiskConfig, StagingConfig
+from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.train.optimizers import OptimizerSettings
+from sleepfm_jax.train.settings import (
+    LoopSettings,
+    MeshSettings,
+    ProcessSettings,
+    at_least,
+    check_numerics,
+)
+
+EMBEDDINGS, RECORDINGS = "embeddings", "recordings"
+SIGNALS, DEMOGRAPHICS = "signals", "demographics"
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledDataSettings:
+    """Where nights and their labels come from (docs/finetuning.md).
+
+    Attributes:
+        embeddings: folder that `sleepfm-jax embed` wrote.
+        recordings: folder of recordings (HDF5) that `sleepfm-jax preprocess` wrote, to learn from
+            signals instead.
+        labels: for staging, folder of hypnograms in any format of docs/annotations.md; for
+            diagnosis, folder of is_event.csv, time_to_event.csv and demographics.csv.
+        train: split to train on.
+        validation: split of held-out nights; empty: none.
+        splits: a published split JSON; empty: by `split_seed`.
+        split_seed: decides which subject goes where.
+        subject: regular expression whose first group, in a night's name, is the subject; empty:
+            the whole name.
+    """
+
+    embeddings: str = ""
+    recordings: str = ""
+    labels: str = ""
+    train: str = "train"
+    validation: str = "validation"
+    splits: str = ""
+    split_seed: int = 0
+    subject: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class NightBatchSettings:
+    """How nights become batches.
+
+    Attributes:
+        batch_size: nights of a batch over all processes.
+        crop: train on runs of so many 5-s steps, another one of each night in each epoch; 0: on
+            whole nights.
+        slots: channels of a night, where signals come in.
+    """
+
+    batch_size: int = 16
+    crop: int = 0
+    slots: int = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadRun:
+    """What the runs of all heads share.
+
+    Attributes:
+        seed: of weights, dropout and the order of nights.
+        epochs: passes over the nights, unless `steps` is given.
+        steps: of the run; 0: by `epochs`.
+        init: folder of models or work directory whose head to start from; empty: newborn.
+        backbone: folder of the foundation model that made the embeddings, which is kept beside the
+            head; or that signals go through, and which is trained too.
+        learn_from: "embeddings", or "recordings" to train the foundation model too.
+        remat: of the foundation model.
+        chunks: parts of the batch that go through the network one after the other.
+        freeze_batch_norm_at: step from which the foundation model's batch statistics are kept.
+        numerics: types and precision.
+        optimizer: and its schedule.
+        data: where nights and labels come from.
+        batches: how nights are put together.
+        mesh: how devices share the work.
+        processes: which processes train together.
+        loop: what happens beside training.
+    """
+
+    seed: int = 0
+    epochs: int = 100
+    steps: int = 0
+    init: str = ""
+    backbone: str = ""
+    learn_from: str = EMBEDDINGS
+    remat: bool = False
+    chunks: int = 1
+    freeze_batch_norm_at: int = 0
+    numerics: Numerics = dataclasses.field(default_factory=Numerics)
+    optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
+    data: LabelledDataSettings = dataclasses.field(default_factory=LabelledDataSettings)
+    batches: NightBatchSettings = dataclasses.field(default_factory=NightBatchSettings)
+    mesh: MeshSettings = dataclasses.field(default_factory=MeshSettings)
+    processes: ProcessSettings = dataclasses.field(default_factory=ProcessSettings)
+    loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
+
+    def __post_init__(self) -> None:
+        at_least(0, self.seed, "seed")
+        at_least(0, self.steps, "steps")
+        at_least(0 if self.steps else 1, self.epochs, "epochs")
+        at_least(1, self.batches.batch_size, "batches.batch_size")
+        at_least(0, self.batches.crop, "batches.crop")
+        at_least(4, self.batches.slots, "batches.slots")
+        check_numerics(self.numerics)
+        known = self.known_inputs()
+        if self.learn_from not in known:
+            raise InputError(
+                f"--config.learn_from is {self.learn_from!r}: choose from {', '.join(known)}"
+            )
+        if self.learn_from == RECORDINGS and not self.backbone:
+            raise InputError(
+                "--config.learn_from=recordings trains a foundation model too: give the one to "
+                "start from, --config.backbone=MODEL"
+            )
+        if self.chunks < 1 or self.batches.batch_size % self.chunks:
+            raise InputError(
+                f"--config.chunks is {self.chunks}, which does not divide the batch of "
+                f"{self.batches.batch_size}: give a divisor"
+            )
+
+    def known_inputs(self) -> tuple[str, ...]:
+        """What `learn_from` may be."""
+        return (EMBEDDINGS, RECORDINGS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Staging(HeadRun):
+    """A run of sleep staging.
+
+    Attributes:
+        weights: of Wake, N1, N2, N3 and REM in the loss.
+        model: size.
+    """
+
+    weights: tuple[float, ...] = STAGE_WEIGHTS
+    model: StagingConfig = dataclasses.field(default_factory=StagingConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_head(self.model, ("num_heads", "pooling_heads"))
+        if len(self.weights) != self.model.classes or min(self.weights) < 0:
+            raise InputError(
+                f"--config.weights are {self.weights}: give one of 0 or more for each stage"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodingSettings:
+    """How age and sex become numbers (unverified in the published code, spec §3).
+
+    Attributes:
+        age_divisor: years that become 1.
+        female: of women.
+        male: of men.
+    """
+
+    age_divisor: float = 98.0
+    female: float = 0.0
+    male: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis(HeadRun):
+    """A run of disease risk.
+
+    Attributes:
+        ties: of events on one day: "breslow" or "efron"; or "published", by the batch's order.
+        risk_sets: "batch", as published, or "cohort": each loss is that of everybody who trains,
+            with the last known scores of those who are not in the batch.
+        residual: age and sex are fitted first and fixed, and the night learns what they leave: for
+            hundreds of subjects (docs/finetuning.md).
+        night_decay: weight decay of the last layer's weights on the night, where `residual`.
+        encoding: of age and sex.
+        model: size; `labels` 0: as many as the tables have; `demographics` 0: without, or 2.
+    """
+
+    ties: str = "breslow"
+    risk_sets: str = "batch"
+    residual: bool = False
+    night_decay: float = 1.0
+    encoding: EncodingSettings = dataclasses.field(default_factory=EncodingSettings)
+    model: RiskConfig = dataclasses.field(default_factory=lambda: RiskConfig(labels=0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_head(self.model, ("pooling_heads",), {"labels": 0, "demographics": 0})
+        for name, known in (("ties", TIES), ("risk_sets", ("batch", "cohort"))):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"--config.{name} is {getattr(self, name)!r}: choose from {', '.join(known)}"
+                )
+        if self.residual and (
+            self.model.demographics != 2 or self.learn_from not in (EMBEDDINGS, RECORDINGS)
+        ):
+            raise InputError(
+                "--config.residual=True is for nights beside age and sex: set --config.model."
+                "demographics=2, and --config.learn_from to embeddings or recordings"
+            )
+        if self.residual and self.init:
+            raise InputError("--config.residual=True starts from age and sex: leave out init")
+        if not 0 <= self.night_decay < math.inf:
+            raise InputError(f"--config.night_decay is {self.night_decay}: give 0 or more")
+        if self.model.demographics not in (0, 2):
+            raise InputError(
+                f"--config.model.demographics is {self.model.demographics}: give 2 (age and sex) "
+                "or 0 (without)"
+            )
+
+    def known_inputs(self) -> tuple[str, ...]:
+        """What `learn_from` may be: "signals" trains a supervised model from newborn weights."""
+        return (EMBEDDINGS, RECORDINGS, SIGNALS, DEMOGRAPHICS)
+
+
+def check_head(
+    model: StagingConfig | RiskConfig, heads: tuple[str, ...], least: dict[str, int] | None = None
+) -> None:
+    """Whether a head of this size can be built.
+
+    Args:
+        model: its size.
+        heads: fields that must divide `embed_dim`.
+        least: the least values of fields that may be less than 1.
+
+    Raises:
+        InputError: it cannot.
+    """
+    for field in dataclasses.fields(model):
+        if field.type is int:
+            name = f"model.{field.name}"
+            at_least((least or {}).get(field.name, 1), getattr(model, field.name), name)
+    if not 0 <= model.dropout < 1:
+        raise InputError(f"--config.model.dropout is {model.dropout}: give 0 to less than 1")
+    for divisor in sorted({4, *(getattr(model, name) for name in heads)}):
+        if model.embed_dim % divisor:
+            raise InputError(
+                f"--config.model.embed_dim is {model.embed_dim}, no multiple of {divisor}: change "
+                f"it, or {' and '.join(heads)}"
+            )
