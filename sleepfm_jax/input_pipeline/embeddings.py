@@ -98,6 +98,34 @@ def read(folder: str | os.PathLike[str], name: str) -> NightEmbeddings:
     return NightEmbeddings(name, pooled, sequence, labels, (), provenance)
 
 
+def holds(path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds embeddings, as told from a recording by rows of more than one number."""
+    try:
+        with h5py.File(path, "r") as file:
+            return any(m.name in file and file[m.name].ndim == 2 for m in Modality)
+    except _DAMAGE:
+        return False
+
+
+def read_sequence(path: str | os.PathLike[str], name: str) -> NightEmbeddings:
+    """Reads a night's 5-second embeddings alone; `pooled` stays empty.
+
+    Args:
+        path: `FOLDER/sequence/NIGHT.hdf5`, ours or in the published layout.
+        name: of the night.
+
+    Raises:
+        InputError: the file is damaged, its modalities differ in length, or a value is no number.
+    """
+    rows, labels, provenance = _read_file(Path(path))
+    wrong = [modality for modality, values in rows.items() if not np.isfinite(values).all()]
+    if wrong:
+        raise InputError(
+            f"{path} holds values that are no numbers in {', '.join(wrong)}: embed the night again"
+        )
+    return NightEmbeddings(name, {}, rows, labels, (), provenance)
+
+
 _File = tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]], dict[str, str | float]]
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)  # as h5py tells it
 

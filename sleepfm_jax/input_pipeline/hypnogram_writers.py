@@ -127,16 +127,3 @@ def _stretches(
     """Start and stop in seconds, and stage, of each epoch or step."""
     for row, stage in enumerate(stages):
         yield row * length, min((row + 1) * length, steps * STEP), int(stage)
-
-
-def made_with(place: Path) -> dict[str, str]:
-    """What a night's JSON says that it was made with; {} where it is not there or damaged.
-
-    Args:
-        place: FOLDER/NIGHT.
-    """
-    path = place.with_name(f"{place.name}_hypnogram.json")
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["made_with"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}

@@ -40,7 +40,6 @@ def files(tmp_path_factory: pytest.TempPathFactory, steps: np.ndarray) -> dict[s
     place = tmp_path_factory.mktemp("staged") / "sub" / "night"
     written = hypnogram_writers.write(place, steps, {"model": "small"})
     assert sorted(place.parent.iterdir()) == sorted(written)
-    assert hypnogram_writers.made_with(place) == {"model": "small"}
     return {path.name.removeprefix("night"): path for path in written}
 
 
@@ -86,15 +85,6 @@ def test_the_steps_are_there_too(files: dict[str, Path], steps: np.ndarray) -> N
     np.testing.assert_array_equal(hypnogram.starts, np.arange(STEPS) * 5)
     last = files["_steps.tsv"].read_text().splitlines()[-1].split("\t")
     np.testing.assert_allclose(np.array(last[3:], float), steps[-1], atol=5e-7)
-
-
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"made_with": 3}', "{}"])
-def test_a_night_that_is_not_complete_was_made_with_nothing(
-    tmp_path: Path, content: str | None
-) -> None:
-    if content is not None:
-        (tmp_path / "night_hypnogram.json").write_text(content)
-    assert hypnogram_writers.made_with(tmp_path / "night") == {}
 
 
 def test_luna_reads_the_annot(files: dict[str, Path], stages: np.ndarray) -> None:
