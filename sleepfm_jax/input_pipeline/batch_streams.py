@@ -32,7 +32,13 @@ class Endless(Iterator[Batch]):
     """
 
     def __init__(
-        self, parts: Parts, batches_per_epoch: int, order: Mapping[str, int | str]
+        self,
+        parts: Parts,
+        batches_per_epoch: int,
+        order: Mapping[str, int | str],
+        *,
+        ahead: int = AHEAD,
+        workers: int = 0,
     ) -> None:
         """Takes what makes the batches.
 
@@ -40,9 +46,14 @@ class Endless(Iterator[Batch]):
             parts: of the batches; as many as are asked for.
             batches_per_epoch: whole batches that the data allow.
             order: JSON values of all that decides what stands where; a state of others is refused.
+            ahead: batches made ahead, in each process that makes some.
+            workers: processes that make batches; 0: the calling process does, in threads.
         """
         import grain  # imports JAX for its profiler, which what else reads files need not wait for
+        from absl import flags
 
+        if workers and not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()  # grain hands its flags to workers
         self.batches_per_epoch = batches_per_epoch
         self._order = dict(order)
         self._elements: Any = iter(
@@ -50,16 +61,20 @@ class Endless(Iterator[Batch]):
                 grain.MapDataset.source(parts),
                 global_batch_size=1,
                 shard_options=grain.sharding.ShardOptions(0, 1),
-                read_options=grain.ReadOptions(AHEAD, AHEAD),
+                read_options=grain.ReadOptions(min(ahead, AHEAD), ahead),
+                multiprocessing_options=grain.MultiprocessingOptions(workers, ahead)
+                if workers
+                else None,
             )
         )
 
     def __next__(self) -> Batch:
-        """The next batch."""
+        """The next batch: views of the one element that grain batched."""
+        # plain arrays also where workers share memory
         return {name: np.asarray(values[0]) for name, values in next(self._elements).items()}
 
     def get_state(self) -> State:
-        """The position as JSON values, good for any number of processes."""
+        """The position as JSON values, good for any number of processes and workers."""
         return {"next_batch": self._elements.get_state()["global_next_index"], **self._order}
 
     def set_state(self, state: State) -> None:
@@ -86,7 +101,7 @@ class Endless(Iterator[Batch]):
         self._elements.set_state({"global_next_index": int(state["next_batch"])})
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends threads and workers."""
         self._elements.close()
 
 

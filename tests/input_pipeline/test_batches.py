@@ -11,7 +11,8 @@ import pytest
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import windows
-from sleepfm_jax.input_pipeline.batches import Batch, Batching, Pretraining, held_out, pretraining
+from sleepfm_jax.input_pipeline.batch_streams import Endless
+from sleepfm_jax.input_pipeline.batches import Batch, Batching, held_out, pretraining
 from sleepfm_jax.input_pipeline.order import Order
 from sleepfm_jax.input_pipeline.splits import Splits
 from sleepfm_jax.jobs.pack import pack
@@ -31,7 +32,7 @@ AUGMENTED = Batching(
 STEPS = 8  # into the second epoch of 6
 
 
-def take(batches: Pretraining, steps: int) -> list[Batch]:
+def take(batches: Endless, steps: int) -> list[Batch]:
     try:
         return list(itertools.islice(batches, steps))
     finally:
