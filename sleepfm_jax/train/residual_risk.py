@@ -39,6 +39,9 @@ class ResidualRisk(nnx.Module):
     def __init__(self, config: RiskConfig, numerics: Numerics, *, rngs: nnx.Rngs) -> None:
         alone = dataclasses.replace(config, demographics=0)
         self.night = DiseaseRisk(alone, numerics, rngs=rngs)
+        # Random weights on a vector of unit variance are noise that decay takes long to remove.
+        for weights in (self.night.risk.out.kernel, self.night.risk.out.bias):
+            weights[...] = jnp.zeros_like(weights[...])
         self.norm = Standardised(config.embed_dim)
         self.dropout = Dropout(config.dropout, rngs=rngs)
         self.offset = DemographicRisk(demographic_config(config), numerics, rngs=rngs)
