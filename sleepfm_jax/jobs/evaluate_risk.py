@@ -136,15 +136,15 @@ def _common(
     summary: runner.Summary,
 ) -> list[str]:
     """Subjects in all tables; those of some alone are listed in left_out.csv."""
-    rest = set(other.subjects) if other else set(told.subjects)
-    subjects = [one for one in told.subjects if one in set(table.subjects) & rest]
-    known = set(subjects)
+    predicted, followed = set(told.subjects), set(table.subjects)
+    both = followed & set(other.subjects) if other else followed
+    subjects = [one for one in told.subjects if one in both]
     left_out = [
-        (one, "no outcomes" if one not in set(table.subjects) else "no risk by the other model")
+        (one, "no risk by the other model" if one in followed else "no outcomes")
         for one in told.subjects
-        if one not in known
+        if one not in both
     ]
-    left_out += [(one, "no risk") for one in table.subjects if one not in set(told.subjects)]
+    left_out += [(one, "no risk") for one in table.subjects if one not in predicted]
     left_out += table.left_out
     if not subjects:
         raise InputError(

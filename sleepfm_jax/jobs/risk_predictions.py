@@ -10,11 +10,12 @@ import numpy as np
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import subject_tables
-from sleepfm_jax.input_pipeline.subject_tables import KEY, some
+from sleepfm_jax.input_pipeline.subject_tables import some
 from sleepfm_jax.jobs import runner
 
 PHECODE, SCORE, PHENOTYPE = "phecode", "log_hazard", "phenotype"
 NO_PREDICTION = "failures"
+_SUBJECT = "study_id"  # KEY, as `_plain` writes it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +165,7 @@ def _long(file: Path, name: str) -> RiskPredictions:
     scores: dict[str, dict[str, float]] = {}
     phenotypes: dict[str, str] = {}
     for row in _rows(file):
-        subject = row.get(_plain(KEY)) or name or file.stem
+        subject = row.get(_SUBJECT) or name or file.stem
         code = row[PHECODE]
         own = scores.setdefault(subject, {})
         if code in own:

@@ -55,6 +55,7 @@ def test_a_group_is_what_lifelines_says_of_it() -> None:
     limits = 1 - theirs.confidence_interval_.loc[:HORIZON].iloc[-1].to_numpy()
     np.testing.assert_allclose([found.upper[0], found.lower[0]], limits, rtol=1e-9)
     assert found.events[0] == (event & (time <= HORIZON))[lowest].sum()
+    assert found.events.sum() == (event & (time <= HORIZON)).sum() < event.sum()
 
 
 def test_a_group_that_nobody_followed_has_no_observed_risk() -> None:

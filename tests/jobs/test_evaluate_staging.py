@@ -55,7 +55,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np
     names = ["a/s1_1", "a/s1_2", "a/s2_1", "b/s1_1"]
     shares = {}
     for seed, name in enumerate(names):
-        shares[name] = stage(home / "staged", name, seed, stages_of(seed))
+        shares[name] = stage(home / "staged", name, seed, stages_of(seed), right=1.2)
         score(home / "labels", name, stages_of(seed))
     summary, _ = evaluate_staging(
         home / "staged",
