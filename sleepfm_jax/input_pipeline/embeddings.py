@@ -98,13 +98,18 @@ def read(folder: str | os.PathLike[str], name: str) -> NightEmbeddings:
     return NightEmbeddings(name, pooled, sequence, labels, (), provenance)
 
 
-def holds(path: str | os.PathLike[str]) -> bool:
-    """Whether a file holds embeddings, as told from a recording by rows of more than one number."""
+def step(path: str | os.PathLike[str]) -> float | None:
+    """Seconds from row to row of a file of embeddings, 5 where it does not tell (as published).
+
+    Returns:
+        None: the file holds no embeddings but, for example, a recording.
+    """
     try:
         with h5py.File(path, "r") as file:
-            return any(m.name in file and file[m.name].ndim == 2 for m in Modality)
+            rows = any(m.name in file and file[m.name].ndim == 2 for m in Modality)
+            return float(file.attrs.get("step", STEPS["sequence"])) if rows else None
     except _DAMAGE:
-        return False
+        return None
 
 
 def read_sequence(path: str | os.PathLike[str], name: str) -> NightEmbeddings:

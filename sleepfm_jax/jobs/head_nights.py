@@ -74,13 +74,17 @@ class Foundation:
             InputError: the file cannot be used, its embeddings are another model's, or it is a
                 recording and the folder has no foundation model.
         """
-        if source.path.suffix.lower() in sources.EDF_SUFFIXES or not embeddings.holds(source.path):
+        is_edf = source.path.suffix.lower() in sources.EDF_SUFFIXES
+        step = None if is_edf else embeddings.step(source.path)
+        if step is None:
             if self._needed and not self.sha256:
                 raise InputError(
                     f"{source.path} is a recording, which needs the foundation model beside the "
                     f"head ({self._lacking}): give stored embeddings, or a folder with base/"
                 )
             return embed.load(source.path, self._montage, self._threads)
+        if step != embeddings.STEPS[SEQUENCE]:
+            return f"embeddings every {step:g} s, not every 5 s"
         night = embeddings.read_sequence(source.path, source.name)
         made_by = night.provenance.get("model_sha256", "")
         if made_by and self.sha256 and made_by != self.sha256:

@@ -1,5 +1,6 @@
 """Nights to hypnograms in four formats, with probabilities, pictures and sleep statistics."""
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sleepfm_jax import inference
+from sleepfm_jax.errors import InputError
 from sleepfm_jax.evaluate.sleep_statistics import sleep_statistics
 from sleepfm_jax.input_pipeline import annotations, hypnogram_writers
 from sleepfm_jax.input_pipeline.hypnogram import EPOCH, epochs, most_likely
@@ -22,6 +24,8 @@ from sleepfm_jax.jobs import (
 from sleepfm_jax.jobs.made_with import MadeWith
 from sleepfm_jax.jobs.read_ahead import ReadAhead
 from sleepfm_jax.jobs.sources import Source
+
+log = logging.getLogger(__name__)
 
 STATISTICS = "sleep_statistics.csv"
 STAGED = "_hypnogram.json"  # the last file of a night
@@ -109,18 +113,22 @@ def write_statistics(folder: Path) -> None:
     """Writes `sleep_statistics.csv`: a row for each staged night in the folder.
 
     The recording's start and end are taken for lights off and on. A night without a scored epoch
-    has no row.
+    has no row, nor has one whose files are damaged, which is logged.
 
     Args:
         folder: of staged nights.
 
     Raises:
-        InputError: there is no room, or a night's file is damaged.
+        InputError: there is no room, or the folder cannot be written.
     """
     rows = []
     for path in sorted(folder.rglob(f"*{STAGED}")):
         name = path.relative_to(folder).as_posix().removesuffix(STAGED)
-        hypnogram = annotations.read_hypnogram(folder / f"{name}_events.tsv")
+        try:
+            hypnogram = annotations.read_hypnogram(folder / f"{name}_events.tsv")
+        except InputError as error:
+            log.warning("%s has no row in %s: %s", name, STATISTICS, error)
+            continue
         if (hypnogram.stages >= 0).any():
             end = float(hypnogram.stops[-1])
             numbers = sleep_statistics(hypnogram.stages, EPOCH, 0.0, end).flat()

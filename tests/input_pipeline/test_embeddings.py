@@ -200,3 +200,30 @@ def test_a_lost_block_is_refused(block: int, tmp_path: Path) -> None:
         InputError, match=r"sequence/night\.hdf5 cannot be read .*: embed the night"
     ):
         embeddings.read(tmp_path, "night")
+
+
+def test_what_a_file_holds_is_told_by_its_rows(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "recording.hdf5", "w") as file:
+        file["EMG"] = np.zeros(100, np.float16)  # a channel that is called like a modality
+    with h5py.File(tmp_path / "published.hdf5", "w") as file:
+        file["BAS"] = np.zeros((3, 4), np.float32)
+    embeddings.write(tmp_path, night())
+    (tmp_path / "text.hdf5").write_text("no HDF5")
+    files = embeddings.paths(tmp_path, "night")
+    assert [embeddings.step(files[kind]) for kind in ("sequence", "pooled")] == [5.0, 300.0]
+    assert embeddings.step(tmp_path / "published.hdf5") == 5.0
+    assert embeddings.step(tmp_path / "recording.hdf5") is None
+    assert embeddings.step(tmp_path / "text.hdf5") is None
+
+
+def test_steps_alone_are_read_and_must_be_numbers(tmp_path: Path) -> None:
+    embeddings.write(tmp_path, night())
+    path = embeddings.paths(tmp_path, "night")["sequence"]
+    found = embeddings.read_sequence(path, "night")
+    assert found.pooled == {}
+    for modality, rows in night().sequence.items():
+        np.testing.assert_array_equal(found.sequence[modality], rows)
+    with h5py.File(path, "r+") as file:
+        next(iter(file.values()))[0, 0] = np.nan
+    with pytest.raises(InputError, match="holds values that are no numbers in"):
+        embeddings.read_sequence(path, "night")

@@ -12,6 +12,7 @@ from sleepfm_jax import inference, saved_model
 from sleepfm_jax.commands.risk import main
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import embeddings
+from sleepfm_jax.input_pipeline.nights import Night
 from sleepfm_jax.jobs.people import People
 from sleepfm_jax.jobs.risk import risk
 from sleepfm_jax.models.heads import DemographicRiskConfig, SupervisedRiskConfig
@@ -174,16 +175,25 @@ def test_flags_that_make_no_sense(flags: list[str]) -> None:
     assert end.value.code == 2
 
 
-def test_a_model_of_signals_takes_recordings_without_a_foundation_model(
-    stored: Path, psg: Path, tmp_path: Path
+def test_a_model_of_signals_gets_the_recording_itself(
+    psg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It needs no foundation model beside it; `tests/inference` has its numbers."""
     config = SupervisedRiskConfig(WIDTH, 1, 2, 32, labels=4)
     saved_model.save_together(tmp_path / "models", {"diagnosis": saved(config)})
+    given = []
+
+    class Head:
+        def risk(self, night: Night, demographics: np.ndarray) -> np.ndarray:
+            given.append((night.signals.shape[1], demographics))
+            return np.arange(4.0)
+
+    monkeypatch.setattr(inference, "load_risk", lambda _: Head())
     recording = psg / "sleep_edf_short" / "short_psg.edf"
-    summary = risk([recording, stored], tmp_path / "models", tmp_path / "out", WOMAN)
-    assert summary.done == 1
-    assert len(read(tmp_path / "out" / "short_psg.csv")) == 4
-    assert all("takes no embeddings" in reason for _, reason in summary.failed)
+    assert risk([recording], tmp_path / "models", tmp_path / "out", WOMAN).done == 1
+    assert given[0][0] == 300 * 128
+    np.testing.assert_allclose(given[0][1], [54 / 98, 0], rtol=1e-6)  # the default encoding
+    assert hazards(tmp_path / "out" / "short_psg.csv") == {"3": 3, "2": 2, "1": 1, "0": 0}
 
 
 def test_a_model_of_demographics_alone_asks_for_what_it_takes(stored: Path, tmp_path: Path) -> None:

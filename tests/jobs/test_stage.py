@@ -145,6 +145,27 @@ def test_a_head_alone_is_enough_for_embeddings(
     assert "which needs the foundation model beside the head" in summary.failed[0][1]
 
 
+def test_embeddings_of_five_minutes_are_passed_over(
+    models: Path, stored: Path, tmp_path: Path
+) -> None:
+    """They stand beside the others where a folder above both is given."""
+    shutil.copytree(stored, tmp_path / "in" / "embeddings")
+    summary = stage([tmp_path / "in"], models, tmp_path / "out")
+    assert summary.done == 2
+    reasons = {reason for _, reason in summary.skipped}
+    assert reasons == {"embeddings every 300 s, not every 5 s"}
+
+
+def test_a_damaged_night_costs_its_row_of_statistics_alone(
+    models: Path, stored: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage([stored], models, tmp_path)
+    (tmp_path / "a_events.tsv").write_text("onset\tduration\n")
+    assert len(stage([stored], models, tmp_path).skipped) == 2
+    assert sorted(statistics(tmp_path)) == ["sub/b"]
+    assert "a has no row in sleep_statistics.csv" in caplog.text
+
+
 def test_no_stager_and_no_night_are_refused_in_a_sentence(
     models: Path, stored: Path, tmp_path: Path
 ) -> None:
