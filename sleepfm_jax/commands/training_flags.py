@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -101,5 +102,6 @@ def _line(error: Exception) -> str:
     lines = [line.strip() for line in f"{error}".splitlines() if line.strip()]
     lines = lines or [f"the configuration fails with {type(error).__name__}"]
     if isinstance(error, AttributeError | KeyError) and error.args:
-        return f"the configuration has no value {error.args[0]}"
+        name = re.search(r"\w+", f"{error.args[0]}")  # what follows proposes another name
+        return f"the configuration has no value {name[0] if name else error.args[0]}"
     return lines[-1] if lines[0].endswith(":") else lines[0]

@@ -22,6 +22,7 @@ from sleepfm_jax.train.checkpoints import Checkpoints
 from sleepfm_jax.train.head_settings import Diagnosis, Staging
 from sleepfm_jax.train.settings import read
 from sleepfm_jax.train.validation import Validation
+from tests.input_pipeline import small_nights
 from tests.train import small_labelled
 from tests.train.kept_programs import kept_programs, shared_folder
 from tests.train.small_labelled import PHECODES, E
@@ -152,6 +153,34 @@ def _stopping(batches: Any, after: int) -> Any:
             return getattr(batches, name)
 
     return Stopping()
+
+
+def test_end_to_end_the_foundation_model_learns_too(
+    nights: Path, base: Path, tmp_path: Path
+) -> None:
+    """Its batch statistics stay; both models come out together."""
+    for number in range(8):
+        small_nights.night(tmp_path / "recordings" / f"night{number:02}.hdf5", number, patches=60)
+    changed = {
+        "learn_from": "recordings",
+        "backbone": str(base),
+        "data.recordings": str(tmp_path / "recordings"),
+        "data.validation": "",
+        "batches.slots": 4,
+        "batches.crop": 60,
+        "steps": 1,
+        "optimizer.schedule": "constant",
+    }
+    assert finetuning.finetune(staging(nights, **changed), tmp_path / "run") is None
+    before, after = saved_model.load(base), saved_model.load(tmp_path / "run", "base")
+    moved = {
+        name
+        for name, array in after.weights.items()
+        if not np.array_equal(array, before.weights[name].astype(array.dtype))
+    }
+    assert {"tokenizer.blocks.0.conv.kernel", "layers.0.up.kernel"} <= moved
+    assert not any(name.endswith((".mean", ".var", ".count", "positions")) for name in moved)
+    assert saved_model.load(tmp_path / "run", "staging").config.embed_dim == E
 
 
 @pytest.mark.parametrize(
