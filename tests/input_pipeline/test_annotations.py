@@ -1,5 +1,6 @@
 """Label files: known by content and in any encoding, found by the night's name, never half-read."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,11 @@ from hypothesis import strategies as st
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import annotations
+from tests.conftest import SHARED
 from tests.input_pipeline.annotation_formats.label_files import real
+from tests.input_pipeline.annotation_formats.test_exports import LUNA, NOXTURNAL, REMLOGIC
+from tests.input_pipeline.annotation_formats.test_xml import EVENT, profusion
+from tests.input_pipeline.annotation_formats.test_yasa_json import NIGHT
 
 CSV = "Start,Stop,StageName,StageNumber\n0,30,Wäke,0\n30,60,N2,2\n"
 REAL = (
@@ -113,17 +118,31 @@ def test_a_huge_file_is_no_label_file(tmp_path: Path) -> None:
         annotations.read(path)
 
 
-@settings(max_examples=60, deadline=None)
+NSRR = f"<PSGAnnotation><ScoredEvents>{EVENT}</ScoredEvents></PSGAnnotation>".format(
+    "Stages|Stages", "Wake|0", 0, 30
+)
+WRITTEN = (REMLOGIC, NOXTURNAL, LUNA, profusion("0123"), json.dumps(NIGHT), CSV, NSRR)
+HERE = [SHARED / "data" / name for name, _, _ in REAL if not name.endswith(".mat")]
+HERE = [path for path in HERE if path.exists()]
+ODD = (b"nan", b"inf", b"-1", b"1e999", b'"', b"\t", b",", b"\n", b"\0", b"25:61:00", b"<", b"...")
+
+
+@settings(max_examples=100, deadline=None)
 @given(
-    name=st.sampled_from([name for name, _, _ in REAL if not name.endswith(".mat")]),
+    content=st.sampled_from([text.encode() for text in WRITTEN])
+    | st.sampled_from(HERE or [CSV.encode()]),
     place=st.floats(0, 1),
-    put=st.binary(min_size=1, max_size=4),
+    put=st.sampled_from(ODD) | st.binary(min_size=1, max_size=4),
     cut=st.booleans(),
 )
 def test_damage_is_read_or_told_in_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, name: str, place: float, put: bytes, cut: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    content: bytes | Path,
+    place: float,
+    put: bytes,
+    cut: bool,
 ) -> None:
-    content = real(name).read_bytes()
+    content = content.read_bytes() if isinstance(content, Path) else content
     at = int(place * len(content))
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(content[:at] + put + (b"" if cut else content[at + len(put) :]))

@@ -1,6 +1,7 @@
 """The staging job: numbers and files, from EDFs and from embeddings; resuming; what fails."""
 
 import csv
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from sleepfm_jax import inference
 from sleepfm_jax.commands.stage import main
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import annotations, embeddings
+from sleepfm_jax.input_pipeline import annotations, embeddings, hypnogram_writers
 from sleepfm_jax.input_pipeline.hypnogram import epochs, most_likely
 from sleepfm_jax.input_pipeline.simulate import simulate_night, write_edf
 from sleepfm_jax.jobs.embed import embed
@@ -124,6 +125,23 @@ def test_failing_nights_are_listed_and_the_others_staged(
     assert sorted(statistics(tmp_path / "out")) == ["a", "sub/b"]
     assert main([*arguments, str(folder / "text.edf")]) == 2
     assert not (tmp_path / "out" / "text.png").exists()
+
+
+def test_a_night_that_could_not_be_written_whole_is_not_done(
+    models: Path, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    night = [stored / "sequence" / "a.hdf5"]
+    with monkeypatch.context() as patch:
+        patch.setattr(hypnogram_writers, "write_luna", full)
+        summary = stage(night, models, tmp_path)
+    assert summary.status == 2
+    assert "a.annot cannot be written (No space left on device)" in summary.failed[0][1]
+    assert not list(tmp_path.glob(".*"))
+    assert not (tmp_path / "a_hypnogram.json").exists()
+    assert stage(night, models, tmp_path).done == 1
 
 
 def test_embeddings_of_another_foundation_model_are_refused(models: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ NUMBERS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 8: UNSCORED, 9: UNSCORED, -1: UNSCORED}
 
 def recognises(document: Document) -> bool:
     """Whether the first line begins with onset and duration, in a table of any separator."""
-    return document.is_text and document.titles[:2] == ["onset", "duration"]
+    return document.is_text and document.titles()[:2] == ["onset", "duration"]
 
 
 def read(document: Document) -> Annotations:
@@ -29,7 +29,7 @@ def read(document: Document) -> Annotations:
         InputError: there is no column that could tell stages or events, a time is no number, or
             a stage is unknown.
     """
-    titles = document.titles
+    titles = document.titles()
     stage_column = next((name for name in STAGE_COLUMNS if name in titles), None)
     text_column = next((name for name in TEXT_COLUMNS if name in titles), None)
     if stage_column is None and text_column is None:

@@ -92,10 +92,9 @@ class Document:
             raise self.fault(EMPTY)
         return lines
 
-    @functools.cached_property
-    def titles(self) -> list[str]:
-        """Titles of the table's columns, if the first line has them, in lower case."""
-        return _titles(self.lines[0])
+    def titles(self, line: int = 0) -> list[str]:
+        """Titles of the table's columns, if this line has them, in lower case."""
+        return _titles(self.lines[line])
 
     def rows(self, skip: int = 0) -> list[dict[str, str]]:
         """The table below its line of titles; fields that a row lacks are empty.

@@ -16,7 +16,7 @@ def recognises(document: Document) -> bool:
     """Whether the first line names a start, an event, and a duration or an end."""
     if not document.is_text:
         return False
-    titles = document.titles
+    titles = document.titles()
     return all(
         any(name in titles for name in names) for names in (STARTS, EVENTS, DURATIONS + STOPS)
     )
@@ -30,7 +30,7 @@ def read(document: Document, start: datetime.datetime | None = None) -> Annotati
     Raises:
         InputError: a row has no time of day or duration, or a stage is unknown.
     """
-    titles = document.titles
+    titles = document.titles()
     begin, stop, duration, event = (
         next((name for name in names if name in titles), "")
         for names in (STARTS, STOPS, DURATIONS, EVENTS)

@@ -28,9 +28,9 @@ def read(document: Document, start: datetime.datetime | None = None) -> Annotati
         raise document.fault(
             "has no line with Time [hh:mm:ss] and Event: export the events with these columns"
         )
-    names = [name.strip().casefold() for name in document.lines[above].split("\t")]
+    names = document.titles(above)
     time, duration = (
-        next((name for name in names if name.startswith(start)), "") for start in (TIME, DURATION)
+        next((name for name in names if name.startswith(title)), "") for title in (TIME, DURATION)
     )
     rows = [row for row in document.rows(above) if row[EVENT]]
     texts = [row[EVENT] for row in rows]
@@ -46,8 +46,8 @@ def read(document: Document, start: datetime.datetime | None = None) -> Annotati
 
 def _titles(document: Document, lines: int) -> int:
     """Which line has the table's titles; −1: none of the first `lines`."""
-    for number, line in enumerate(document.lines[:lines]):
-        names = [name.strip().casefold() for name in line.split("\t")]
+    for number in range(min(lines, len(document.lines))):
+        names = document.titles(number)
         if EVENT in names and any(name.startswith(TIME) for name in names):
             return number
     return -1

@@ -10,7 +10,7 @@ COLUMNS = {"start", "stop", "stagenumber"}
 
 def recognises(document: Document) -> bool:
     """Whether the first line names the columns."""
-    return document.is_text and set(document.titles) >= COLUMNS
+    return document.is_text and set(document.titles()) >= COLUMNS
 
 
 def read(document: Document) -> Annotations:
