@@ -96,6 +96,7 @@ def evaluate_risk(
             in common, or the folder cannot be written.
     """
     settings = settings or Settings()
+    result_tables.refuse_inside(output, predictions)
     table = read_outcomes(outcomes)
     told, summary = risk_predictions.read(predictions, output)
     other = risk_predictions.read_whole(settings.against) if settings.against else None
@@ -110,9 +111,10 @@ def evaluate_risk(
     result_tables.write(output / "metrics.csv", rows)
     if other:
         _compare(judged, samples, counts, other, subjects, output)
-    calibrated = risk_calibration.calibrate(
-        judged.log_hazard, table, judged.horizon, settings.model
-    )
+    with _bar("calibration", len(table.labels)) as advance:
+        calibrated = risk_calibration.calibrate(
+            judged.log_hazard, table, judged.horizon, settings.model, advance
+        )
     result_tables.write(output / "calibration.csv", risk_calibration.rows(calibrated, table))
     _draw(judged, calibrated, output)
     return summary, judged

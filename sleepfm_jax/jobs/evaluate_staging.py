@@ -92,6 +92,7 @@ def evaluate_staging(
     Raises:
         InputError: there is no prediction, or no night could be judged.
     """
+    result_tables.refuse_inside(output, predictions)
     found = staged_nights.find_predictions(predictions)
     group = (grouping or Grouping()).reader()
     nights: list[tuple[StagedNight, str, str]] = []

@@ -36,6 +36,20 @@ def write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         ) from error
 
 
+def refuse_inside(output: Path, given: Path) -> None:
+    """Refuses to write results among what they are made from, which a later run would read.
+
+    Args:
+        output: folder for the results.
+        given: file or folder that is read.
+
+    Raises:
+        InputError: the one lies in the other.
+    """
+    if output.resolve().is_relative_to(given.resolve()):
+        raise InputError(f"{output} lies in {given}, which is read: give another --output")
+
+
 def _text(value: object) -> object:
     """Numbers of NumPy's as Python's own, with six digits that count."""
     if hasattr(value, "item"):

@@ -2,12 +2,13 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.evaluate import survival
+from sleepfm_jax.evaluate import pairs, survival
 from sleepfm_jax.evaluate.calibration import Calibration, calibration
 from sleepfm_jax.input_pipeline.outcomes import OutcomeTable
 
@@ -33,7 +34,11 @@ class Calibrated:
 
 
 def calibrate(
-    log_hazard: np.ndarray, table: OutcomeTable, horizon: float, model: Path | None
+    log_hazard: np.ndarray,
+    table: OutcomeTable,
+    horizon: float,
+    model: Path | None,
+    advance: Callable[[], object] | None = None,
 ) -> Calibrated:
     """Compares risks by a horizon with what happened, in fifths of each label's risk.
 
@@ -42,6 +47,7 @@ def calibrate(
         table: outcomes of the N subjects and L labels.
         horizon: days.
         model: folder of the model; None: the baseline is that of the outcomes.
+        advance: called as each label is done.
 
     Raises:
         InputError: the model cannot be read.
@@ -49,10 +55,11 @@ def calibrate(
     read = _baseline_of(model, table.labels, horizon) if model else None
     baseline = read or survival.baseline(log_hazard, table.time, table.event, np.array([horizon]))
     risks = survival.risk(log_hazard, *baseline, horizon)
-    found = (
-        calibration(risks[:, label], table.time[:, label], table.event[:, label], horizon)
-        for label in range(risks.shape[1])
-    )
+
+    def one(label: int) -> Calibration:
+        return calibration(risks[:, label], table.time[:, label], table.event[:, label], horizon)
+
+    found = pairs.each_label(one, risks.shape[1], advance)
     return Calibrated(tuple(found), MODEL if read else COHORT)
 
 

@@ -97,8 +97,13 @@ def test_each_kind_teaches(kind: str, capsys: Capture, monkeypatch: pytest.Monke
 
 
 def test_nothing_to_judge_is_one_sentence(tmp_path: Path) -> None:
-    arguments = ["--predictions", str(tmp_path), "--output", str(tmp_path / "out")]
+    (tmp_path / "empty").mkdir()
+    arguments = ["--predictions", str(tmp_path / "empty"), "--output", str(tmp_path / "out")]
     with pytest.raises(InputError, match="holds no staged night"):
         evaluate.main(["staging", *arguments, "--labels", str(tmp_path)])
+    inside = ["--predictions", str(tmp_path), "--output", str(tmp_path / "out")]
+    for kind in (["staging", "--labels"], ["risk", "--outcomes"]):
+        with pytest.raises(InputError, match="which is read: give another --output"):
+            evaluate.main([*kind, str(tmp_path), *inside])
     with pytest.raises(InputError, match=r"is_event\.csv cannot be read"):
         evaluate.main(["risk", *arguments, "--outcomes", str(tmp_path)])

@@ -30,6 +30,14 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         pictures.save(Figure, tmp_path / "file" / "p.png")
 
 
+def test_results_are_not_written_among_what_is_read(tmp_path: Path) -> None:
+    for inside in (tmp_path / "risks", tmp_path / "risks" / "new", tmp_path / "x" / ".." / "risks"):
+        with pytest.raises(InputError, match="risks, which is read: give another --output"):
+            result_tables.refuse_inside(inside, tmp_path / "risks")
+    result_tables.refuse_inside(tmp_path, tmp_path / "risks")
+    result_tables.refuse_inside(tmp_path / "risks2", tmp_path / "risks")
+
+
 def test_a_picture_that_fails_leaves_nothing(tmp_path: Path) -> None:
     pictures.save(lambda: Figure(figsize=(2, 1)), tmp_path / "p.png")
     assert imread(tmp_path / "p.png").shape[:2] == (120, 240)
