@@ -86,7 +86,8 @@ def _staging(flags: argparse.Namespace) -> int:
             f"{name} {agreement.values[name]:.3f}{_interval(*agreement.intervals[name])}"
             for name in ("accuracy", "macro-F1", "kappa")
         )
-        print(f"{cohort}: {said}; {agreement.nights} nights, {agreement.subjects} subjects")
+        nights, subjects = _of(agreement.nights, "night"), _of(agreement.subjects, "subject")
+        print(f"{cohort}: {said}; {nights}, {subjects}")
     return job_flags.report(summary, flags.output)
 
 
@@ -107,6 +108,10 @@ def _risk(flags: argparse.Namespace) -> int:
         f"correction; {len(table.subjects)} subjects"
     )
     return job_flags.report(summary, flags.output)
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)
 
 
 def _interval(lower: float, upper: float) -> str:

@@ -146,7 +146,9 @@ def find(path: Path) -> list[Path]:
 def _read(file: Path, given: Path) -> RiskPredictions:
     header = _header(file)
     if PHECODE in header and SCORE in header:
-        return _long(file, str(file.relative_to(given).with_suffix("")) if file != given else "")
+        return _long(
+            file, file.relative_to(given).with_suffix("").as_posix() if file != given else ""
+        )
     table = subject_tables.read(file)
     scores = np.array(
         [

@@ -66,7 +66,7 @@ def find_predictions(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder} is no folder: give the one that `sleepfm-jax stage` wrote")
     inside = [file for file in sorted(folder.rglob("*")) if file.is_file()]
     inside = [file for file in inside if not any(p.startswith(".") for p in _parts(file, folder))]
-    names = {file: str(file.relative_to(folder)) for file in inside}
+    names = {file: file.relative_to(folder).as_posix() for file in inside}
     staged = [file for file in inside if file.name.endswith(STAGED)]
     if staged:
         beside = [file.with_name(file.name.removesuffix(STAGED) + STEPS) for file in staged]
@@ -81,7 +81,7 @@ def find_predictions(folder: Path) -> dict[str, Path]:
             f"{folder} holds no staged night: give the folder that `sleepfm-jax stage` wrote, or "
             "one of label files"
         )
-    return {str(Path(names[file]).with_suffix("")): file for file in labels}
+    return {Path(names[file]).with_suffix("").as_posix(): file for file in labels}
 
 
 def match(name: str, prediction: Path, labels: Path) -> StagedNight:

@@ -30,7 +30,7 @@ def test_staging_says_how_good_it_was_and_what_failed(tmp_path: Path, capsys: Ca
     assert (tmp_path / "out" / "metrics.csv").is_file()
     score(tmp_path / "labels", "n2", stages_of(2))
     assert evaluate.main([*arguments, "--night-pictures", "--subject", "^(n)"]) == 0
-    assert "3 nights, 1 subjects" in capsys.readouterr().out
+    assert "3 nights, 1 subject\n" in capsys.readouterr().out
     assert (tmp_path / "out" / "nights" / "n2.png").is_file()
     assert not (tmp_path / "out" / "failures.csv").exists()
 
