@@ -6,6 +6,7 @@ The format is recognised by content, whatever the file is called; docs/annotatio
 import datetime
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from sleepfm_jax.errors import InputError
@@ -54,10 +55,11 @@ IN_SECONDS = (
 )
 AT_TIMES_OF_DAY = (remlogic_txt, noxturnal_csv, luna_annot)
 
-_TEXT = (".csv", ".tsv", ".txt", ".xml", ".annot", ".json")
-_BINARY = (".arousal", "-arousal.mat", ".edf", ".bdf")
-SUFFIXES = (*_TEXT, *_BINARY, ".CSV", ".TSV", ".TXT", ".XML", ".EDF")
-ENDINGS = ("", "_events", "-Hypnogram", "-profusion", "-nsrr", "_hypnogram", "-hypnogram")
+_TEXT = (".csv", ".tsv", ".txt", ".xml", ".annot", ".json", ".CSV", ".TSV", ".TXT", ".XML")
+_RECORDING = (".edf", ".bdf", ".EDF", ".BDF")  # which may hold annotations too
+SUFFIXES = (*_TEXT, ".arousal", "-arousal.mat", *_RECORDING)
+ENDINGS = ("_events", "-Hypnogram", "-profusion", "-nsrr", "_hypnogram", "-hypnogram")
+BEGINNINGS = ("Hypnogram_", "HypnogramAASM_")
 
 
 def read(path: str | os.PathLike[str], start: datetime.datetime | None = None) -> Annotations:
@@ -106,10 +108,10 @@ def read_hypnogram(
 def find(folder: str | os.PathLike[str], night: str) -> Path | None:
     """The label file of a night, by its name.
 
-    Looked for are the night's name with each suffix of a label file, then with endings that
-    archives use: `NIGHT_events.tsv` (also for a BIDS night that ends in _eeg),
-    `NIGHT-profusion.xml`, `NIGHT-nsrr.xml`, `NIGHT-Hypnogram.edf`, and SC4001EC-Hypnogram for
-    Sleep-EDF's SC4001E0-PSG.
+    Looked for are the night's name with each suffix of a label file, then what archives call them:
+    `NIGHT_events.tsv` (also for a BIDS night that ends in _eeg), `NIGHT-profusion.xml`,
+    `NIGHT-nsrr.xml`, `NIGHT-Hypnogram.edf` and, for Sleep-EDF's SC4001E0-PSG, SC4001EC-Hypnogram,
+    `Hypnogram_NIGHT.txt`; last of all `NIGHT.edf`, which may be the recording itself.
 
     Args:
         folder: of label files, with the same subfolders as the nights, if these have any.
@@ -119,13 +121,18 @@ def find(folder: str | os.PathLike[str], night: str) -> Path | None:
         The first that is there, or None.
     """
     place = Path(folder) / night
-    bare = re.sub(r"_(eeg|psg|PSG)$|-PSG$", "", place.name)
-    for name in dict.fromkeys((place.name, bare)):
-        for ending in ENDINGS:
-            for suffix in SUFFIXES:
-                candidate = place.with_name(name + ending + suffix)
-                if candidate.is_file():
-                    return candidate
+    candidates = [place.with_name(name) for name in _names(place.name)]
     if sleep_edf := re.fullmatch(r"(S[CT]\d{4}[A-Z])[0-9A-Z]-PSG", place.name):
-        return next(iter(sorted(place.parent.glob(f"{sleep_edf[1]}?-Hypnogram.edf"))), None)
-    return None
+        candidates = sorted(place.parent.glob(f"{sleep_edf[1]}?-Hypnogram.edf")) + candidates
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _names(night: str) -> Iterator[str]:
+    """What the label file of a night may be called."""
+    bare = re.sub(r"_(eeg|psg|PSG)$|-PSG$", "", night)
+    names = tuple(dict.fromkeys((bare, night)))  # BIDS has an _eeg.json that holds no labels
+    for name in names:
+        yield from (name + suffix for suffix in SUFFIXES if suffix not in _RECORDING)
+        yield from (name + ending + suffix for ending in ENDINGS for suffix in SUFFIXES)
+        yield from (begin + name + suffix for begin in BEGINNINGS for suffix in _TEXT)
+    yield from (name + suffix for name in names for suffix in _RECORDING)

@@ -166,6 +166,8 @@ def test_damage_is_read_or_told_in_a_sentence(
         ("sub-1_task-sleep_events.tsv", "sub-1_task-sleep_eeg"),
         ("SC4001EC-Hypnogram.edf", "SC4001E0-PSG"),
         ("ST7011JP-Hypnogram.edf", "ST7011J0-PSG"),
+        ("Hypnogram_excerpt3.txt", "excerpt3"),
+        ("n1.edf", "n1"),
     ],
 )
 def test_a_nights_labels_are_found_by_its_name(tmp_path: Path, file: str, night: str) -> None:
@@ -178,6 +180,20 @@ def test_a_nights_labels_are_found_by_its_name(tmp_path: Path, file: str, night:
 
 
 def test_labels_come_before_the_recording_of_the_same_name(tmp_path: Path) -> None:
-    for name in ("n1.edf", "n1-nsrr.xml", "n1.xml"):
+    for name in ("n1.edf", "Hypnogram_n1.txt", "n1-nsrr.xml", "n1.xml"):  # each before the last
         (tmp_path / name).write_text("")
-    assert annotations.find(tmp_path, "n1") == tmp_path / "n1.xml"
+        assert annotations.find(tmp_path, "n1") == tmp_path / name
+
+
+def test_every_real_night_finds_its_labels() -> None:
+    for labels, night in (
+        ("psg/dreams_excerpt3/Hypnogram_excerpt3.txt", "excerpt3"),
+        ("annotations/sleepedf_hypnograms/SC4001EC-Hypnogram.edf", "SC4001E0-PSG"),
+        ("annotations/cinc2018/tr03-0005.arousal", "tr03-0005"),
+        ("annotations/nsrr_profusion_xml/learn-nsrr01.xml", "learn-nsrr01"),
+        (
+            "annotations/bids_ds005555/sub-60_task-Sleep_acq-psg_events.tsv",
+            "sub-60_task-Sleep_acq-psg_eeg",
+        ),
+    ):
+        assert annotations.find(real(labels).parent, night) == real(labels)
