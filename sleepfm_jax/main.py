@@ -52,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         print(f"sleepfm-jax: no command {command!r}\n\n{USAGE}", file=sys.stderr)
         return 2
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # logs of a cluster
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("sleepfm_jax").setLevel(logging.INFO)  # libraries speak up only to warn
     try:

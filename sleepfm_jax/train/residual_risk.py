@@ -7,6 +7,7 @@ into a plain `DiseaseRisk` afterwards.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,8 @@ class ResidualRisk(nnx.Module):
         alone = dataclasses.replace(config, demographics=0)
         self.night = DiseaseRisk(alone, numerics, rngs=rngs)
         # Random weights on a vector of unit variance are noise that decay takes long to remove.
-        for weights in (self.night.risk.out.kernel, self.night.risk.out.bias):
+        out: Any = self.night.risk.out
+        for weights in (out.kernel, out.bias):
             weights[...] = jnp.zeros_like(weights[...])
         self.norm = Standardised(config.embed_dim)
         self.dropout = Dropout(config.dropout, rngs=rngs)
