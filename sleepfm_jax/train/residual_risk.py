@@ -71,17 +71,20 @@ class Standardised(nnx.Module):
         self.mean = nnx.BatchStat(jnp.zeros(features))
         self.var = nnx.BatchStat(jnp.ones(features))
         self.count = nnx.BatchStat(jnp.zeros((), jnp.int32))
-        self.use_running_average = False
+        self.deterministic = False
 
-    def set_view(self, use_running_average: bool | None = None) -> None:
-        """Lets `nnx.view(model, use_running_average=True)` switch to what was seen."""
-        if use_running_average is not None:
-            self.use_running_average = use_running_average
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """Lets `nnx.view(model, deterministic=True)` switch to what was seen.
+
+        Whether a foundation model's batch statistics are frozen does not matter here.
+        """
+        if deterministic is not None:
+            self.deterministic = deterministic
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, F) to the same."""
         mean, var = self.mean[...], self.var[...]
-        if not self.use_running_average:
+        if not self.deterministic:
             mean, var = x.mean(axis=0), x.var(axis=0)  # (F,)
             self._take_in(jax.lax.stop_gradient(mean), jax.lax.stop_gradient(var))
         return ((x - mean) * jax.lax.rsqrt(var + EPSILON)).astype(x.dtype)

@@ -122,6 +122,9 @@ def test_what_the_night_adds_to_age_and_sex_becomes_a_plain_model(
     with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         restored = checkpoints.restore(abstract)
     assert restored is not None
+    seen = restored.state.extra["network"]["norm"]
+    assert seen["count"] == restored.step
+    assert float(seen["var"].max()) < 0.5, "nothing was standardised"
     best = head.provenance["step"] == restored.step
     assert best, "the last step is the best here, so that state and model can be compared"
     assert plan.held_out is not None

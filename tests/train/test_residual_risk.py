@@ -34,7 +34,7 @@ def test_what_was_seen_begins_with_the_first_batch() -> None:
     first = (3 + 0.01 * draw.standard_normal((64, 5))).astype(np.float32)
     trained = norm(first)
     np.testing.assert_allclose(np.asarray(trained).std(axis=0), 1, rtol=1e-3)
-    seen = nnx.view(norm, use_running_average=True)
+    seen = nnx.view(norm, deterministic=True)
     np.testing.assert_allclose(seen(first), trained, rtol=1e-3, atol=1e-3)
     for _ in range(200):
         norm((5 + 0.02 * draw.standard_normal((64, 5))).astype(np.float32))
