@@ -32,7 +32,7 @@ def signals() -> np.ndarray:
 
 def jax_side() -> Callable[[], np.ndarray]:
     """Embeds the 8 windows as one night of 40 minutes, as the job does."""
-    from conversion.foundation import create_checkpoint, import_checkpoint
+    from conversion.models import create_checkpoint, import_checkpoint
     from sleepfm_jax.inference import Model
     from sleepfm_jax.input_pipeline.nights import Night
     from sleepfm_jax.models.foundation import FoundationConfig
@@ -54,7 +54,7 @@ def torch_side() -> Callable[[], np.ndarray]:
     """Calls the reference once a modality on all 8 windows."""
     import torch
 
-    from conversion.foundation import create_checkpoint, import_checkpoint, load_reference
+    from conversion.models import create_checkpoint, import_checkpoint, load_reference
     from sleepfm_jax.models.foundation import FoundationConfig
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))

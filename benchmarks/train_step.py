@@ -47,7 +47,7 @@ def jax_side(batch: int) -> Callable[[], float]:
     """The training loop's own step, on one device."""
     import jax
 
-    from conversion.foundation import create_checkpoint, import_checkpoint
+    from conversion.models import create_checkpoint, import_checkpoint
     from sleepfm_jax.models.foundation import FoundationConfig
     from sleepfm_jax.train import optimizers, state, step
     from sleepfm_jax.train.export import start_from
@@ -87,7 +87,7 @@ def torch_side(batch: int) -> Callable[[], float]:
     import torch
     from torch.nn.functional import cross_entropy, normalize
 
-    from conversion.foundation import create_checkpoint, import_checkpoint, load_reference
+    from conversion.models import create_checkpoint, import_checkpoint, load_reference
     from sleepfm_jax.models.foundation import FoundationConfig
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))

@@ -6,6 +6,14 @@ from pathlib import Path
 
 from sleepfm_jax.errors import InputError
 
+KINDS = (  # `published.BY_KIND`, which needs PyTorch
+    "base",
+    "staging",
+    "diagnosis",
+    "diagnosis-of-night-alone",
+    "diagnosis-of-demographics-alone",
+    "diagnosis-of-signals",
+)
 DESCRIPTION = """\
 Moves SleepFM between PyTorch's checkpoints and the model folders used here, without changing a
 bit, and measures how far the two implementations are apart.
@@ -20,10 +28,13 @@ python -m conversion COMMAND --help explains a command, docs/conversion.md the f
 IMPORT_EPILOG = """\
 examples:
   python -m conversion import --checkpoint best.pt --config config.json --output MODEL
+  python -m conversion import --checkpoint best.pth --config config.json \
+      --labels label_mapping.csv --output DIAGNOSIS
   python -m conversion import --release sleepfm-clinical --output MODELS
 
-The checkpoint is read as tensors and never executed. Entries that are unknown, missing or of
-another shape are all named. The other way round: python -m conversion export --help
+The class of the model, base or head, stands in config.json. The checkpoint is read as tensors and
+never executed. Entries that are unknown, missing or of another shape are all named. The other way
+round: python -m conversion export --help
 """
 EXPORT_EPILOG = """\
 example:
@@ -43,11 +54,12 @@ exit status is 0 if all differences are within 4 times PyTorch's own float32 err
 within 1e-12 of the largest value), else 1.
 """
 CREATE_EPILOG = """\
-example:
+examples:
   python -m conversion create --seed 0 --output untrained
+  python -m conversion create --kind staging --output untrained-stager
 
 makes untrained/best.pt and untrained/config.json: PyTorch's initial values in the published
-layout, to try everything without the released weights.
+layout, to try everything without the released weights. Of a head the file is best.pth.
 """
 
 
@@ -111,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--checkpoint", type=Path, help="best.pt of a base model")
+    source.add_argument(
+        "--checkpoint", type=Path, help="best.pt of a base model, best.pth of a head"
+    )
     source.add_argument(
         "--release",
         type=Path,
@@ -119,6 +133,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         help="of the published repository: convert and check everything in it",
     )
     parser.add_argument("--config", type=Path, help="config.json beside the checkpoint")
+    parser.add_argument(
+        "--labels", type=Path, help="label_mapping.csv: what the outputs of a diagnosis head are of"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder; a model is replaced")
     parser.set_defaults(windows=2, seed=0, dtype="float32")
 
@@ -158,6 +175,9 @@ def _add_parity(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_create(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kind", choices=KINDS, default="base", help="of model (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=_whole, default=0, help="of the values (default: 0)")
     parser.add_argument("--output", type=Path, required=True, help="folder for the two files")
     _add_overwrite(parser)

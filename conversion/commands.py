@@ -7,23 +7,29 @@ from pathlib import Path
 
 import numpy as np
 
-from conversion import checkpoints, config_json, parity, samples
-from conversion.foundation import create_checkpoint, export_checkpoint, import_files
-from conversion.release import FAILED, Release
+from conversion import checkpoints, config_json, parity, published, samples
+from conversion.models import create_checkpoint, export_checkpoint, import_files
+from conversion.release import FAILED, Release, with_labels
+from conversion.samples import HeadSample, Sample
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.models.foundation import FoundationConfig
+from sleepfm_jax.models.kinds import kind_of
 
 
 def import_(flags: argparse.Namespace) -> int:
     """Converts a checkpoint, or a whole release, into model folders."""
     if flags.release:
-        if flags.config:
-            raise InputError("--config belongs to --checkpoint, a release has its own; leave it")
+        if flags.config or flags.labels:
+            raise InputError(
+                "--config and --labels belong to --checkpoint, a release has its own; leave them"
+            )
         return _take_release(flags, flags.output)
     if not flags.config:
         raise InputError("--checkpoint alone does not tell the model's size; add --config")
-    saved_model.save(flags.output, import_files(flags.checkpoint, flags.config))
+    model = import_files(flags.checkpoint, flags.config)
+    if flags.labels:
+        model = with_labels(model, flags.labels)
+    saved_model.save(flags.output, model)
     model = saved_model.load(flags.output)
     print(f"{flags.output}: {_size(model.weights)}, sha256 {model.content_hash[:16]}…")
     return 0
@@ -31,13 +37,13 @@ def import_(flags: argparse.Namespace) -> int:
 
 def export(flags: argparse.Namespace) -> int:
     """Writes a model folder as a checkpoint again."""
-    model = saved_model.load(flags.model, "base")
+    model = saved_model.load(flags.model)
     checkpoint = export_checkpoint(model)
     checkpoints.write(flags.checkpoint, checkpoint, flags.overwrite)
     print(f"{flags.checkpoint}: {_size(checkpoint.state_dict)}")
     if flags.config:
         settings = model.provenance.get("settings")
-        config_json.write(flags.config, model.config, settings, flags.overwrite)  # type: ignore[arg-type]
+        config_json.write(flags.config, model.config, settings, flags.overwrite)
         print(f"{flags.config}: the settings of the model")
     return 0
 
@@ -50,20 +56,29 @@ def compare(flags: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             return _take_release(flags, Path(folder))
     model = saved_model.load(flags.model)
-    given = [samples.noise(flags.windows, flags.seed)]
-    if flags.recording:
-        given.append(samples.of_night(flags.recording, flags.windows))
+    given: list[Sample | HeadSample] = []
+    if kind_of(model.config) == "foundation":
+        given = [samples.noise(flags.windows, flags.seed)]
+        if flags.recording:
+            given.append(samples.of_night(flags.recording, flags.windows))
+    elif flags.recording:
+        raise InputError(
+            f"{flags.model}: is a head, which takes embeddings; --recording belongs to a base model"
+        )
+    else:
+        given = [samples.noise_for_head(model.config, flags.seed)]
     equal = [parity.report(model, sample, flags.dtype) for sample in given]
     return 0 if all(equal) else 1
 
 
 def create(flags: argparse.Namespace) -> int:
     """Writes an untrained model of the released size in the published layout."""
-    size = FoundationConfig()
+    size = published.newborn(flags.kind)
+    name = "best.pt" if flags.kind == "base" else "best.pth"
     checkpoint = create_checkpoint(size, flags.seed)
-    checkpoints.write(flags.output / "best.pt", checkpoint, flags.overwrite)
+    checkpoints.write(flags.output / name, checkpoint, flags.overwrite)
     config_json.write(flags.output / "config.json", size, overwrite=flags.overwrite)
-    print(f"{flags.output}: best.pt and config.json, {_size(checkpoint.state_dict)}, untrained")
+    print(f"{flags.output}: {name} and config.json, {_size(checkpoint.state_dict)}, untrained")
     return 0
 
 

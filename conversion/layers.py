@@ -1,16 +1,18 @@
-"""Every layer of the foundation model as PyTorch and as JAX compute it, in the data's order."""
+"""Every layer of a model as PyTorch and as JAX compute it, in the data's order."""
 
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from torch import Tensor
 
-from conversion.reference import SetTransformer
 from sleepfm_jax.models.batch_norm import Slots
-from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
+from sleepfm_jax.models.foundation import FoundationConfig
+from sleepfm_jax.models.heads import DemographicRiskConfig, StagingConfig, SupervisedRiskConfig
+from sleepfm_jax.models.kinds import Config
 from sleepfm_jax.models.pooling import AttentionPooling
 from sleepfm_jax.models.tokenizer import PATCH
 
@@ -28,37 +30,28 @@ class Layer:
 
     name: str
     caught: str
-    torch: Callable[[SetTransformer, Tensor], Tensor]
-    jax: Callable[[SleepFM, jax.Array], jax.Array]
+    torch: Callable[[Any, Tensor], Tensor]
+    jax: Callable[[Any, jax.Array], jax.Array]
 
 
 @functools.cache
-def layers(config: FoundationConfig) -> tuple[Layer, ...]:
-    """The layers of a foundation model of some size."""
-    return (
-        Layer(
-            "tokenizer", "patch_embedding", lambda net, x: net.patch_embedding(x), _tokens
-        ),  # (B, C, S·640) to (B, C, S, E)
-        Layer(
-            "spatial pooling",
-            "spatial_pooling",
-            lambda net, x: net.spatial_pooling(x),
-            lambda net, x: _pooled(net.spatial_pooling, x),
-        ),  # (B·S, C, E) to (B·S, E)
-        Layer(
-            "positions and norm",
-            "positional_encoding",
-            lambda net, x: net.layer_norm(net.positional_encoding(x)),
-            lambda net, x: net.norm(x + net.positions[...][: x.shape[1]].astype(x.dtype)),
-        ),  # (B, S, E), as all that follow
-        *(_encoder_layer(number) for number in range(config.num_layers)),
-        Layer(
-            "temporal pooling",
-            "temporal_pooling",
-            lambda net, x: net.temporal_pooling(x),
-            lambda net, x: _pooled(net.temporal_pooling, x),
-        ),  # (B, S, E) to (B, E)
-    )
+def layers(config: Config) -> tuple[Layer, ...]:
+    """The layers of a model of some kind and size."""
+    if isinstance(config, FoundationConfig):
+        return (TOKENIZER, SPATIAL_POOLING, POSITIONS, *_encoder(config), TEMPORAL_POOLING)
+    if isinstance(config, StagingConfig):
+        return (SPATIAL_POOLING, POSITIONS, *_encoder(config), STAGING_LSTM, STAGES)
+    if isinstance(config, DemographicRiskConfig):
+        return (_demographics(lambda net: net), _hazards(lambda net: net))
+    pooled: tuple[Layer, ...] = (SPATIAL_POOLING,)
+    if isinstance(config, SupervisedRiskConfig):
+        pooled = (TOKENIZER, SPATIAL_POOLING)
+    known = (_demographics(lambda net: net.risk),) if config.demographics else ()
+    return (*pooled, RISK_LSTM, *known, _hazards(lambda net: net.risk))
+
+
+def _encoder(config: FoundationConfig | StagingConfig) -> tuple[Layer, ...]:
+    return tuple(_encoder_layer(number) for number in range(config.num_layers))
 
 
 def _encoder_layer(number: int) -> Layer:
@@ -70,10 +63,62 @@ def _encoder_layer(number: int) -> Layer:
     )
 
 
-def _tokens(network: SleepFM, signals: jax.Array) -> jax.Array:
+def _tokens(network: Any, signals: jax.Array) -> jax.Array:
     B, C, T = signals.shape
     return network.tokenizer(signals, Slots(jnp.ones((B, C, 1)), jnp.ones((B, T // PATCH), bool)))
 
 
 def _pooled(pooling: AttentionPooling, tokens: jax.Array) -> jax.Array:
     return pooling(tokens, jnp.ones((*tokens.shape[:2], 1)))[:, 0]
+
+
+def _whole_night(lstm: Any, x: jax.Array) -> jax.Array:
+    return lstm(x, jnp.full(x.shape[0], x.shape[1]))
+
+
+def _demographics(part: Callable[[Any], Any]) -> Layer:
+    return Layer(
+        "demographics",
+        "demo_embedding",
+        lambda net, x: net.demo_embedding(x),
+        lambda net, x: part(net).demographics(x),
+    )  # (B, D) to (B, E/4)
+
+
+def _hazards(part: Callable[[Any], Any]) -> Layer:
+    return Layer(
+        "hazards",
+        "disease_heads",
+        lambda net, x: net.disease_heads(x),
+        lambda net, x: part(net).out(x),
+    )  # to (B, L)
+
+
+TOKENIZER = Layer(
+    "tokenizer", "patch_embedding", lambda net, x: net.patch_embedding(x), _tokens
+)  # (B, C, S·640) to (B, C, S, E)
+SPATIAL_POOLING = Layer(
+    "spatial pooling",
+    "spatial_pooling",
+    lambda net, x: net.spatial_pooling(x),
+    lambda net, x: _pooled(net.spatial_pooling, x),
+)  # (B·S, C, E) to (B·S, E)
+POSITIONS = Layer(
+    "positions and norm",
+    "positional_encoding",
+    lambda net, x: net.layer_norm(net.positional_encoding(x)),
+    lambda net, x: net.norm(x + net.positions[...][: x.shape[1]].astype(x.dtype)),
+)  # (B, S, E), as all that follow
+TEMPORAL_POOLING = Layer(
+    "temporal pooling",
+    "temporal_pooling",
+    lambda net, x: net.temporal_pooling(x),
+    lambda net, x: _pooled(net.temporal_pooling, x),
+)  # (B, S, E) to (B, E)
+STAGING_LSTM = Layer(
+    "LSTM", "lstm", lambda net, x: net.lstm(x)[0], lambda net, x: _whole_night(net.lstm, x)
+)
+RISK_LSTM = Layer(
+    "LSTM", "lstm", lambda net, x: net.lstm(x)[0], lambda net, x: _whole_night(net.risk.lstm, x)
+)
+STAGES = Layer("stages", "fc", lambda net, x: net.fc(x), lambda net, x: net.out(x))

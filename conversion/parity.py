@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from flax import nnx
 
-from conversion.foundation import load_reference
 from conversion.layers import Layer, layers
-from conversion.reference import SetTransformer
-from conversion.samples import Sample
+from conversion.models import load_reference
+from conversion.samples import HeadSample, Sample
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.models.foundation import SleepFM
+from sleepfm_jax.models.kinds import KINDS, kind_of
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.saved_model import SavedModel, build
 
@@ -60,7 +60,7 @@ class Difference:
         return columns if self.is_equal else f"{columns}  NOT EQUAL"
 
 
-def report(model: SavedModel, sample: Sample, dtype: str = "float32") -> bool:
+def report(model: SavedModel, sample: Sample | HeadSample, dtype: str = "float32") -> bool:
     """Measures and prints every layer and output and a verdict.
 
     Args:
@@ -86,20 +86,29 @@ def report(model: SavedModel, sample: Sample, dtype: str = "float32") -> bool:
     return not unequal
 
 
-def measure(model: SavedModel, sample: Sample, dtype: str = "float32") -> list[Difference]:
+def measure(
+    model: SavedModel, sample: Sample | HeadSample, dtype: str = "float32"
+) -> list[Difference]:
     """Measures every layer and output.
 
     Args:
         model: the weights of both sides.
-        sample: the input of both sides.
+        sample: the input of both sides; a `HeadSample` for a head.
         dtype: in which both compute, "float32" or "float64".
 
     Returns:
-        a difference for each layer, over all modalities, and for `pooled` and `sequence` of each
-        modality in the sample.
+        a difference for each layer, over all modalities; then for `pooled` and `sequence` of each
+        modality in the sample, or for the output of a head.
     """
     with jax.enable_x64(dtype == "float64"), torch.no_grad():
         sides = _Sides(model, dtype)
+        every = layers(model.config)
+        if isinstance(sample, HeadSample):
+            calls = [tuple(_cast(inputs, dtype) for inputs in call) for call in sample.calls]
+            given = [_tensors(theirs) for theirs, _ in calls]
+            network = KINDS[kind_of(model.config)].network
+            ours = [sides.jax(network.__call__, *inputs) for _, inputs in calls]
+            return [*_of_layers(sides, every, given), _of_head(sides, ours, given)]
         signals = sample.signals.astype(dtype)
         inputs = {
             m: torch.from_numpy(signals[:, sample.modality == m])  # (B, C of m, T)
@@ -108,9 +117,24 @@ def measure(model: SavedModel, sample: Sample, dtype: str = "float32") -> list[D
         }
         tags = np.broadcast_to(sample.modality, signals.shape[:2])  # (B, C)
         return [
-            *_of_layers(sides, layers(model.config), list(inputs.values())),
+            *_of_layers(sides, every, [(x,) for x in inputs.values()]),
             *_of_outputs(sides, sides.jax(SleepFM.__call__, signals, tags), inputs),
         ]
+
+
+_Tensors = tuple[torch.Tensor | None, ...]
+
+
+def _cast(arrays: Iterable[Any], dtype: str) -> tuple[Any, ...]:
+    """Real numbers in this type, all else as it is."""
+    return tuple(
+        a.astype(dtype) if a is not None and np.issubdtype(a.dtype, np.floating) else a
+        for a in arrays
+    )
+
+
+def _tensors(arrays: Iterable[np.ndarray | None]) -> _Tensors:
+    return tuple(None if array is None else torch.from_numpy(array) for array in arrays)
 
 
 class _Sides:
@@ -130,10 +154,8 @@ def _run(function: Callable, graph: nnx.GraphDef, weights: nnx.State, *inputs: j
     return function(nnx.merge(graph, weights), *inputs)
 
 
-def _of_layers(
-    sides: _Sides, every: tuple[Layer, ...], signals: list[torch.Tensor]
-) -> list[Difference]:
-    caught = _caught_inputs(sides.torch, every, signals)
+def _of_layers(sides: _Sides, every: tuple[Layer, ...], given: list[_Tensors]) -> list[Difference]:
+    caught = _caught_inputs(sides.torch, every, given)
     return [
         _difference(
             layer.name,
@@ -147,7 +169,7 @@ def _of_layers(
 
 
 def _caught_inputs(
-    network: SetTransformer, every: tuple[Layer, ...], signals: list[torch.Tensor]
+    network: torch.nn.Module, every: tuple[Layer, ...], given: list[_Tensors]
 ) -> dict[str, list[torch.Tensor]]:
     """What reaches each layer's module, one tensor for each modality that passes through it."""
     caught: dict[str, list[torch.Tensor]] = {layer.caught: [] for layer in every}
@@ -157,13 +179,24 @@ def _caught_inputs(
         )
         for name, tensors in caught.items()
     ]
-    for x in signals:
-        network(x)
+    for inputs in given:
+        network(*inputs)
     for hook in hooks:
         hook.remove()
-    # A channel's tokens depend on it alone: one call, one compilation do for all modalities.
-    caught["patch_embedding"] = [torch.cat(caught["patch_embedding"], dim=1)]
+    if "patch_embedding" in caught:
+        # A channel's tokens depend on it alone: one call, one compilation do for all modalities.
+        caught["patch_embedding"] = [torch.cat(caught["patch_embedding"], dim=1)]
     return caught
+
+
+def _of_head(sides: _Sides, ours: list[Any], given: list[_Tensors]) -> Difference:
+    exact = [[x if x is None else x.double() for x in inputs] for inputs in given]
+    return _difference(
+        "output",
+        _joined(ours),
+        _joined(sides.torch(*inputs) for inputs in given),
+        _joined(sides.exact(*inputs) for inputs in exact),
+    )
 
 
 def _of_outputs(sides: _Sides, ours: Any, inputs: dict[Modality, torch.Tensor]) -> list[Difference]:

@@ -3,30 +3,29 @@
 Each part is taken by itself: what is missing or unusable is told, and the others go on.
 """
 
-import csv
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from conversion import config_json, parity, samples
-from conversion.foundation import import_files
-from conversion.samples import Sample
+from conversion import parity, samples
+from conversion.models import import_files
+from conversion.samples import HeadSample, Sample
 from conversion.writing import write_new
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.label_mapping import read_label_mapping
 from sleepfm_jax.input_pipeline.montage import read_channel_groups
-from sleepfm_jax.saved_model import SavedModel
+from sleepfm_jax.models.kinds import kind_of
+from sleepfm_jax.saved_model import ROLES, Outcomes, SavedModel
 
 BASE = Path("sleepfm/checkpoints/model_base")
-HEADS = (
-    Path("sleepfm/checkpoints/model_sleep_staging"),
-    Path("sleepfm/checkpoints/model_diagnosis"),
-)
+STAGING = Path("sleepfm/checkpoints/model_sleep_staging")
+DIAGNOSIS = Path("sleepfm/checkpoints/model_diagnosis")
 CHANNEL_GROUPS = Path("sleepfm/configs/channel_groups.json")
 LABEL_MAPPING = Path("sleepfm/configs/label_mapping.csv")
 DEMO_NIGHT = Path("notebooks/demo_data/demo_psg.edf")
 FAILED = "FAILED"
-LABEL_COLUMNS = {"label_idx", "phecode", "phenotype"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +34,7 @@ class Outcome:
 
     Attributes:
         part: its path within the clone.
-        state: "converted", "copied", "compared", "not used", "not found", "not yet"
-            or `FAILED`.
+        state: "converted", "copied", "compared", "not used", "not found" or `FAILED`.
         remark: what was made of it, or why nothing was.
     """
 
@@ -53,7 +51,8 @@ class Release:
 
     Args:
         clone: the folder that holds `sleepfm` and `notebooks`.
-        output: folder for `base`, `channel_groups.json` and `label_mapping.csv`.
+        output: folder for `base`, `staging`, `diagnosis`, `channel_groups.json` and
+            `label_mapping.csv`.
         windows: of noise, and of the demo night, on which JAX and PyTorch are compared.
         seed: of the noise.
         dtype: in which they are compared, "float32" or "float64".
@@ -74,7 +73,8 @@ class Release:
             DEMO_NIGHT: self._compare_on_night,
             CHANNEL_GROUPS: self._copy_channel_groups,
             LABEL_MAPPING: self._copy_label_mapping,
-            **dict.fromkeys(HEADS, _leave_head),
+            STAGING: functools.partial(self._convert_head, "staging"),
+            DIAGNOSIS: functools.partial(self._convert_head, "diagnosis"),
         }
         if not any((clone / part).exists() for part in self._steps):
             raise InputError(
@@ -105,12 +105,26 @@ class Release:
         self._model = saved_model.load(self._output / "base")
         return "converted", self._compare(self._model, samples.noise(self._windows, self._seed))
 
+    def _convert_head(self, role: str, folder: Path) -> tuple[str, str]:
+        model = import_files(folder / "best.pth", folder / "config.json")
+        if kind_of(model.config) not in ROLES[role]:
+            raise InputError(
+                f"{folder / 'config.json'}: is of kind {kind_of(model.config)}, not a {role} "
+                "model; give the published folder"
+            )
+        labels = self._clone / LABEL_MAPPING
+        if role == "diagnosis" and labels.exists():
+            model = with_labels(model, labels)
+        saved_model.save(self._output / role, model)
+        model = saved_model.load(self._output / role)
+        return "converted", self._compare(model, samples.noise_for_head(model.config, self._seed))
+
     def _compare_on_night(self, path: Path) -> tuple[str, str]:
         if self._model is None:
             return "not used", "there is no base model to embed it with"
         return "compared", self._compare(self._model, samples.of_night(path, self._windows))
 
-    def _compare(self, model: SavedModel, sample: Sample) -> str:
+    def _compare(self, model: SavedModel, sample: Sample | HeadSample) -> str:
         if not parity.report(model, sample, self._dtype):
             raise InputError(
                 f"JAX and PyTorch differ on {sample.name} by more than rounding, as the table "
@@ -124,35 +138,32 @@ class Release:
         return "copied", ", ".join(f"{m.name} {len(labels)}" for m, labels in groups.items())
 
     def _copy_label_mapping(self, path: Path) -> tuple[str, str]:
-        rows = _read_label_mapping(path)
+        labels = read_label_mapping(path)
         self._copy(path)
-        return "copied", f"{rows} phecodes"
+        return "copied", f"{len(labels)} phecodes"
 
     def _copy(self, path: Path) -> None:
         write_new(self._output / path.name, path.read_bytes())
 
 
-def _leave_head(folder: Path) -> tuple[str, str]:
-    name = config_json.read_settings(folder / "config.json").get("model", "a model without a name")
-    return "not yet", f"{name}: this version converts the base model only"
+def with_labels(model: SavedModel, path: Path) -> SavedModel:
+    """A model of disease risk that knows what its outputs are of.
 
+    Ages and sexes are taken as derivatives of the published code encode them
+    (`demographics.Encoding`).
 
-def _read_label_mapping(path: Path) -> int:
-    """The number of phecodes in a label map; each must have an output of its own."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error}); download it again") from error
-    if not rows or not set(rows[0]) >= LABEL_COLUMNS:
+    Args:
+        model: imported.
+        path: a label map, `label_idx, phecode, phenotype`.
+
+    Raises:
+        InputError: the map cannot be read, or is of another number of labels.
+    """
+    labels = read_label_mapping(path)
+    outputs = getattr(model.config, "labels", 0)
+    if len(labels) != outputs:
         raise InputError(
-            f"{path}: has no rows of {', '.join(sorted(LABEL_COLUMNS))}; download it again"
+            f"{path}: names {len(labels)} labels, the model has {outputs}; give the map that came "
+            "with the checkpoint"
         )
-    outputs = [row["label_idx"] for row in rows]
-    odd = [text for text in outputs if not text or not text.isdecimal() or outputs.count(text) > 1]
-    if odd:
-        raise InputError(
-            f"{path}: label_idx {odd[0]!r} is no whole number or stands there twice; download it "
-            "again"
-        )
-    return len(rows)
+    return dataclasses.replace(model, outcomes=Outcomes(labels))

@@ -8,9 +8,12 @@ import numpy as np
 
 from sleepfm_jax.input_pipeline import nights
 from sleepfm_jax.input_pipeline.modality import Modality
+from sleepfm_jax.models.heads import DemographicRiskConfig, SupervisedRiskConfig
+from sleepfm_jax.models.kinds import Config
 from sleepfm_jax.models.tokenizer import PATCH
 
 WINDOW = 60  # patches: 5 minutes
+STEPS = 2 * WINDOW  # of a night of noise for the heads
 CHANNELS = (4, 3, 1, 2)  # of noise; the single one takes the pooling's short cut (spec §1.2)
 
 
@@ -60,3 +63,42 @@ def of_night(path: str | Path, windows: int) -> Sample:
     cut = night.signals[:, : there * length].reshape(C, there, length)
     signals = cut[:, chosen].swapaxes(0, 1).astype(np.float32)  # (B, C, T)
     return Sample(Path(path).name, signals, night.modality)
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadSample:
+    """Nights for a head, each by itself.
+
+    Attributes:
+        name: where they come from, in words.
+        description: the same with sizes.
+        calls: of each night what PyTorch's module and what the network here is called with; absent
+            modalities are left out there and masked here.
+    """
+
+    name: str
+    description: str
+    calls: tuple[tuple[tuple[np.ndarray | None, ...], tuple[np.ndarray, ...]], ...]
+
+
+def noise_for_head(config: Config, seed: int) -> HeadSample:
+    """White noise: nights of all modalities and of one, or signals, or people."""
+    draw = np.random.default_rng(seed)
+    D = getattr(config, "demographics", 0)
+    people = (draw.random((1, D)),) if D else ()
+    name = f"noise (seed {seed})"
+    if isinstance(config, DemographicRiskConfig):
+        calls = tuple((person, person) for person in ((row,) for row in draw.random((8, 1, D))))
+        return HeadSample(name, f"{name}: 8 people", calls)
+    if isinstance(config, SupervisedRiskConfig):
+        C, S = sum(CHANNELS), 12
+        signals = draw.standard_normal((1, C, S * PATCH))
+        tags = np.repeat(np.arange(len(CHANNELS)), CHANNELS)[None]
+        call = ((signals, *people), (signals, tags, np.array([S]), *people))
+        return HeadSample(name, f"{name}: {S * 5} s of {C} channels", (call,))
+    nights = []
+    for there in (np.ones(len(Modality), bool), np.arange(len(Modality)) == Modality.RESP):
+        x = draw.standard_normal((1, len(Modality), STEPS, config.embed_dim))
+        rest = (None, None, *people) if people else ()
+        nights.append(((x[:, there], *rest), (x, there[None], np.array([STEPS]), *people)))
+    return HeadSample(name, f"{name}: nights of 4 and of 1 modality, {STEPS} steps", tuple(nights))

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from conversion import foundation
+from conversion import models
 from conversion.checkpoints import Checkpoint
 from sleepfm_jax.models.foundation import Embeddings, FoundationConfig
 from sleepfm_jax.models.layers import Numerics
@@ -49,7 +49,7 @@ def saved_model(dtype: str = "float32", **training: float) -> SavedModel:
         for key, value in state_dict().items()
     }
     checkpoint = Checkpoint(cast, np.float32(0.25).reshape(()), training)
-    return foundation.import_checkpoint(checkpoint, CONFIG, {})
+    return models.import_checkpoint(checkpoint, CONFIG, {})
 
 
 @functools.cache

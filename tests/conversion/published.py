@@ -1,5 +1,6 @@
 """Checkpoints as others publish them, of any size, with values that the golden recipe draws."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,14 @@ import numpy as np
 import torch
 
 from conversion import config_json
-from conversion.foundation import reference_model
+from conversion.models import reference_model
 from sleepfm_jax.models.foundation import FoundationConfig
+from sleepfm_jax.models.heads import (
+    DemographicRiskConfig,
+    RiskConfig,
+    StagingConfig,
+    SupervisedRiskConfig,
+)
 from tests import golden
 from tests.data import recipe
 
@@ -18,7 +25,7 @@ SMALL = FoundationConfig(
 )
 
 
-def state_dict(config: FoundationConfig = SMALL) -> dict[str, torch.Tensor]:
+def state_dict(config: Any = SMALL) -> dict[str, torch.Tensor]:
     """Every entry different from every other, counters at 100, the table as PyTorch has it."""
     entries = reference_model(config).state_dict()
     return {
@@ -58,6 +65,26 @@ SETTINGS = {
     "patch_size": 640,
     "ünïcode": None,
 }
+
+
+HEADS: dict[str, Any] = {
+    "staging": StagingConfig(16, 4, 2, 2, 24, max_steps=130),
+    "diagnosis": RiskConfig(16, 2, 4, 24, max_steps=9, labels=2),
+    "diagnosis-of-night-alone": RiskConfig(16, 1, 4, 24, max_steps=9, labels=2, demographics=0),
+    "diagnosis-of-demographics-alone": DemographicRiskConfig(16, labels=7),
+    "diagnosis-of-signals": SupervisedRiskConfig(16, 2, 4, 24, labels=7),
+}
+
+
+def write_head(folder: Path, kind: str, prefix: str = "", **changes: Any) -> tuple[Path, Path]:
+    """Writes best.pth, a bare state dict, and config.json of a small head."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {prefix + key: value for key, value in state_dict(HEADS[kind]).items()}
+    torch.save(weights, folder / "best.pth")
+    config_json.write(folder / "config.json", HEADS[kind], overwrite=True)
+    settings = {"epochs": 10, **json.loads((folder / "config.json").read_text()), **changes}
+    (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    return folder / "best.pth", folder / "config.json"
 
 
 def write(

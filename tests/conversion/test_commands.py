@@ -88,7 +88,10 @@ def test_parity_tells_by_its_status(
 
 REFUSED = [
     ("import --checkpoint best.pt --output M", "add --config"),
-    ("import --release . --config config.json --output M", "--config belongs to --checkpoint"),
+    (
+        "import --release . --config config.json --output M",
+        "--config and --labels belong to --checkpoint",
+    ),
     ("import --checkpoint best.pt --config config.json --output .", "is not a model folder"),
     ("import --checkpoint config.json --config config.json --output M", "cannot be read as a Py"),
     ("import --checkpoint none.pt --config config.json --output M", "No such file"),

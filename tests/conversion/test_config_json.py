@@ -9,6 +9,12 @@ import pytest
 from conversion import config_json
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.models.foundation import FoundationConfig
+from sleepfm_jax.models.heads import (
+    DemographicRiskConfig,
+    RiskConfig,
+    StagingConfig,
+    SupervisedRiskConfig,
+)
 from tests.conversion import published
 
 SIZES = {"embed_dim": 128, "num_heads": 8, "num_layers": 6, "pooling_head": 8, "dropout": 0.3}
@@ -44,7 +50,6 @@ def test_a_model_born_here_gets_what_published_code_expects(tmp_path: Path) -> N
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
-    ({"model": "SleepEventLSTMClassifier"}, "model is 'SleepEventLSTMClassifier', only 'SetTrans"),
     ({"patch_size": 320}, "patch_size is 320, only 640 is this model"),
     ({"sampling_freq": 256, "in_channels": 2}, "in_channels is 2"),
     ({"embed_dim": "128"}, "embed_dim is '128', not a whole number from 1 to 4096"),
@@ -68,15 +73,79 @@ def test_another_model_is_refused(tmp_path: Path, changes: dict[str, Any], fault
         config_json.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert fault in str(caught.value)
-    assert str(caught.value).endswith("; give the config.json of a base checkpoint")
+    assert str(caught.value).endswith("; give the config.json that came with the checkpoint")
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
-    path = file(tmp_path, {"model": "Other", "embed_dim": 0, "num_heads": 2, "dropout": 2})
+    path = file(tmp_path, {"patch_size": 1, "embed_dim": 0, "num_heads": 2, "dropout": 2})
     with pytest.raises(InputError) as caught:
         config_json.read(path)
-    for fault in ("model is", "embed_dim is", "num_layers is miss", "pooling_head is m", "dropout"):
+    for fault in (
+        "patch_size is",
+        "embed_dim is",
+        "num_layers is miss",
+        "pooling_head is m",
+        "dropout",
+    ):
         assert fault in str(caught.value)
+
+
+PARAMS = {
+    "embed_dim": 128,
+    "num_heads": 4,
+    "num_layers": 2,
+    "num_classes": 5,
+    "pooling_head": 8,
+    "dropout": 0.3,
+    "max_seq_length": 8196,
+}
+HEADS: dict[str, Any] = {
+    "SleepEventLSTMClassifier": StagingConfig(num_layers=2, pooling_heads=8),
+    "DiagnosisFinetuneFullLSTMCOXPHWithDemo": RiskConfig(labels=5),
+    "DiagnosisFinetuneFullLSTMCOXPH": RiskConfig(labels=5, demographics=0),
+    "DiagnosisFinetuneDemoOnlyEmbed": DemographicRiskConfig(labels=5),
+    "DiagnosisFullSupervisedLSTMCOXPHWithDemoEmbed": SupervisedRiskConfig(labels=5),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_is_known_by_its_class_and_comes_back(tmp_path: Path, name: str) -> None:
+    settings = {"epochs": 10, "model": name, "model_params": PARAMS, "max_channels": 4, "ß": None}
+    path = file(tmp_path, json.dumps(settings, indent=2) + "\n")
+    config, kept = config_json.read(path)
+    assert config == HEADS[name]
+    assert kept == settings
+    config_json.write(tmp_path / "again.json", config, kept)
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+    config_json.write(tmp_path / "newborn.json", config)
+    assert config_json.read(tmp_path / "newborn.json")[0] == config
+
+
+HEAD_FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"model": "SleepEventGRUClassifier"}, "model is 'SleepEventGRUClassifier', none of SetTr"),
+    ({"model": ["x"]}, "model is ['x'], none of SetTransformer, SleepEventLSTMClassifier"),
+    ({"model": None}, "model is None, none of"),
+    ({"model_params": 3}, "model_params is missing or no JSON object"),
+    ({"model_params": {}}, "embed_dim is missing; dropout is missing"),
+    ({"model_params": {**PARAMS, "hidden": 3}}, "hidden is no size of a SleepEventLSTMClassifier"),
+    ({"model_params": {**PARAMS, "max_seq_length": 2**20}}, "max_seq_length is 1048576"),
+    ({"model_params": {**PARAMS, "num_heads": 3}}, "embed_dim is 128, not a multiple of 3"),
+    ({"model_params": {**PARAMS, "dropout": None}}, "dropout is None"),
+]
+
+
+@pytest.mark.parametrize(("changes", "fault"), HEAD_FAULTS)
+def test_an_impossible_head_is_refused(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    settings = {"model": "SleepEventLSTMClassifier", "model_params": PARAMS, **changes}
+    with pytest.raises(InputError) as caught:
+        config_json.read(file(tmp_path, settings))
+    assert fault in str(caught.value)
+    assert "; give the config.json " in str(caught.value)
+
+
+def test_a_class_is_not_guessed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="model is None, none of"):
+        config_json.read(file(tmp_path, {"model_params": PARAMS}))
 
 
 @pytest.mark.parametrize(

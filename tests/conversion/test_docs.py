@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from conversion import commands, parity
+from conversion import parity
+from conversion import published as classes
 from conversion.__main__ import main
 from conversion.layers import layers
 from sleepfm_jax.input_pipeline.modality import Modality
@@ -27,19 +28,22 @@ def test_its_commands_run_in_their_order(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """As written, only with a small model."""
-    monkeypatch.setattr(commands, "FoundationConfig", lambda: published.SMALL)
+    """As written, only with small models; how equal they are, the tests of parity measure."""
+    equal = parity.Difference("layer", 1e-7, 1e-7, 1e-7)
+    monkeypatch.setattr(parity, "measure", lambda *_: [equal])
+    small = {"base": published.SMALL, **published.HEADS}
+    monkeypatch.setattr(classes, "newborn", lambda kind: small[kind])
     monkeypatch.chdir(tmp_path)
     shutil.copy(night, "night.edf")
     clone(Path("sleepfm-clinical"), night)
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 10
     for command in COMMANDS:
         python, option, module, *arguments = shlex.split(command)
         assert (python, option, module) == ("python", "-m", "conversion")
         assert main(arguments) == 0, command
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert printed.out.count("equal: every layer and output is within 4 times") == 6
+    assert printed.out.count("equal: every layer and output is within 4 times") == 11
     assert printed.out.count("equal: every layer and output is within 1e-12") == 1
     created, back = (torch.load(Path(folder) / "best.pt") for folder in ("untrained", "back"))
     assert list(created["state_dict"]) == list(back["state_dict"])
@@ -49,7 +53,9 @@ def test_its_commands_run_in_their_order(
     assert sorted(path.name for path in Path("MODELS").iterdir()) == [
         "base",
         "channel_groups.json",
+        "diagnosis",
         "label_mapping.csv",
+        "staging",
     ]
 
 

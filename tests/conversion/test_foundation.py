@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from conversion import checkpoints, config_json
 from conversion.checkpoints import Checkpoint
-from conversion.foundation import (
+from conversion.models import (
     create_checkpoint,
     export_checkpoint,
     import_checkpoint,

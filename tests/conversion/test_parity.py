@@ -7,7 +7,7 @@ import pytest
 
 from conversion import parity, samples
 from conversion.checkpoints import Checkpoint
-from conversion.foundation import import_checkpoint
+from conversion.models import import_checkpoint
 from conversion.parity import Difference
 from conversion.reference import SetTransformer
 from conversion.samples import Sample

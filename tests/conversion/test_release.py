@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from conversion import parity
 from conversion.__main__ import main
-from conversion.foundation import import_files
-from conversion.samples import Sample
+from conversion.models import import_files
+from conversion.samples import HeadSample, Sample
 from sleepfm_jax import saved_model
+from sleepfm_jax.models.kinds import kind_of
+from sleepfm_jax.saved_model import Outcomes, SavedModel
 from tests.conversion import published
 
 GROUPS = {"BAS": ["C3-M2", "C4-M1"], "RESP": ["Flow"], "EKG": ["ECG"], "EMG": ["Chin", "Leg L"]}
@@ -20,16 +21,11 @@ LABELS = 'label_idx,phecode,phenotype\n0,008,Intestinal infection\n1,250.2,"Diab
 
 
 def clone(folder: Path, night: Path | None = None) -> Path:
-    """The published layout with a small base model, and heads whose weights nobody reads."""
+    """The published layout with small models."""
     checkpoints, configs = folder / "sleepfm" / "checkpoints", folder / "sleepfm" / "configs"
     published.write(checkpoints / "model_base")
-    for name, model in (
-        ("model_sleep_staging", "SleepEventLSTMClassifier"),
-        ("model_diagnosis", "DiagnosisFinetuneFullLSTMCOXPHWithDemo"),
-    ):
-        (checkpoints / name).mkdir()
-        torch.save({"fc.weight": torch.zeros(5, 128)}, checkpoints / name / "best.pth")
-        (checkpoints / name / "config.json").write_text(json.dumps({"model": model}))
+    published.write_head(checkpoints / "model_sleep_staging", "staging")
+    published.write_head(checkpoints / "model_diagnosis", "diagnosis")
     configs.mkdir()
     (configs / "channel_groups.json").write_text(json.dumps(GROUPS))
     (configs / "label_mapping.csv").write_text(LABELS)
@@ -50,8 +46,9 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Leaves parity to its own tests; lists on what it would have been measured."""
     measured: list[str] = []
 
-    def report(_: object, sample: Sample, dtype: str) -> bool:
-        measured.append(f"{sample.name} {len(sample.signals)} {dtype}")
+    def report(model: SavedModel, sample: Sample | HeadSample, dtype: str) -> bool:
+        windows = f" {len(sample.signals)}" if isinstance(sample, Sample) else ""
+        measured.append(f"{kind_of(model.config)}: {sample.name}{windows} {dtype}")
         return True
 
     monkeypatch.setattr(parity, "report", report)
@@ -75,16 +72,16 @@ def test_everything_there_is_converted_and_compared(
     models = tmp_path / "MODELS"
     assert main(["import", "--release", str(release), "--output", str(models)]) == 0
     printed = capsys.readouterr().out
-    later = "this version converts the base model only"
+    equal = ["converted", "equal to PyTorch on noise (seed 0)"]
     assert outcomes(printed) == {
-        "model_base": ["converted", "equal to PyTorch on noise (seed 0)"],
+        "model_base": equal,
         "demo_psg.edf": ["compared", "equal to PyTorch on demo_psg.edf"],
         "channel_groups.json": ["copied", "BAS 2, RESP 1, EKG 1, EMG 2"],
         "label_mapping.csv": ["copied", "2 phecodes"],
-        "model_sleep_staging": ["not yet", f"SleepEventLSTMClassifier: {later}"],
-        "model_diagnosis": ["not yet", f"DiagnosisFinetuneFullLSTMCOXPHWithDemo: {later}"],
+        "model_sleep_staging": equal,
+        "model_diagnosis": equal,
     }
-    assert printed.count("equal: every layer and output") == 2
+    assert printed.count("equal: every layer and output") == 4
     assert "demo_psg.edf: 2 windows of 300 s, channels BAS " in printed
     base = release / "sleepfm" / "checkpoints" / "model_base"
     imported = import_files(base / "best.pt", base / "config.json")
@@ -92,8 +89,15 @@ def test_everything_there_is_converted_and_compared(
     assert sorted(path.name for path in models.iterdir()) == [
         "base",
         "channel_groups.json",
+        "diagnosis",
         "label_mapping.csv",
+        "staging",
     ]
+    assert kind_of(saved_model.load(models, "staging").config) == "staging"
+    diagnosis = saved_model.load(models, "diagnosis")
+    assert diagnosis.outcomes == Outcomes(
+        (("008", "Intestinal infection"), ("250.2", "Diabetes, type 2"))
+    )
     assert json.loads((models / "channel_groups.json").read_text()) == GROUPS
     assert (models / "label_mapping.csv").read_text() == LABELS
     # A second run finds everything as it left it.
@@ -106,7 +110,11 @@ def test_parity_of_a_release_leaves_nothing(
     before = sorted(release.rglob("*"))
     command = ["parity", "--release", str(release), "--windows", "3", "--seed", "5", "--float64"]
     assert main(command) == 0
-    assert unmeasured == ["noise (seed 5) 3 float64"]
+    assert unmeasured == [
+        "foundation: noise (seed 5) 3 float64",
+        "staging: noise (seed 5) float64",
+        "risk: noise (seed 5) float64",
+    ]
     assert outcomes(capsys.readouterr().out)["demo_psg.edf"] == ["not found", ""]
     assert sorted(release.rglob("*")) == before
 
@@ -143,25 +151,37 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str, str]] = [
         "sleepfm/configs/label_mapping.csv",
         lambda p: p.write_text("a,b\n1,2\n"),
         "label_mapping.csv",
-        "has no rows of label_idx, phecode, phenotype",
+        "it needs the columns",
     ),
     (
         "sleepfm/configs/label_mapping.csv",
         lambda p: p.write_text(LABELS + "1,3,x\n"),
         "label_mapping.csv",
-        "label_idx '1'",
+        "does not number its labels 0, 1, 2",
     ),
     (
         "sleepfm/configs/label_mapping.csv",
         lambda p: p.write_text(LABELS + "x,3,x\n"),
         "label_mapping.csv",
-        "label_idx 'x'",
+        "invalid literal for int() with base 10: 'x'",
     ),
     (
         "sleepfm/checkpoints/model_diagnosis/config.json",
         Path.unlink,
         "model_diagnosis",
         "cannot be opened",
+    ),
+    (
+        "sleepfm/checkpoints/model_diagnosis/best.pth",
+        lambda p: p.write_bytes(p.read_bytes()[:-20]),
+        "model_diagnosis",
+        "cannot be read as a PyTorch checkpoint",
+    ),
+    (
+        "sleepfm/checkpoints/model_diagnosis",
+        lambda p: published.write_head(p, "staging"),
+        "model_diagnosis",
+        "is of kind staging, not a diagnosis model",
     ),
     ("notebooks/demo_data/demo_psg.edf", lambda p: p.write_bytes(b""), "demo_psg.edf", "is empty"),
 ]
@@ -184,9 +204,13 @@ def test_an_unusable_part_is_named_and_the_others_go_on(
     state, remark = found.pop(name)
     assert state == "FAILED"
     assert fault in remark
-    assert not [other for other, (state, _) in found.items() if state == "FAILED"]
+    failed = [other for other, (state, _) in found.items() if state == "FAILED"]
+    # Without its labels the diagnosis model is not what it could be.
+    assert failed == (["model_diagnosis"] if name == "label_mapping.csv" else [])
     assert len(found) == 5
-    assert bool(unmeasured) == (name != "model_base")
+    measured = {entry.split(":")[0] for entry in unmeasured}
+    assert ("foundation" in measured) == (name != "model_base")
+    assert ("risk" in measured) == (name not in ("label_mapping.csv", "model_diagnosis"))
 
 
 def test_a_night_is_not_used_without_a_model(
@@ -199,7 +223,7 @@ def test_a_night_is_not_used_without_a_model(
     found = outcomes(capsys.readouterr().out)
     assert found["model_base"] == ["not found", ""]
     assert found["demo_psg.edf"][0] == "not used"
-    assert unmeasured == []
+    assert not [entry for entry in unmeasured if entry.startswith("foundation")]
 
 
 def test_a_difference_is_a_failure(

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversion import table
-from conversion.foundation import reference_model
+from conversion.models import reference_model
+from conversion.published import of
 from conversion.table import Transform
 from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
+from sleepfm_jax.models.kinds import network_of
 from sleepfm_jax.models.weights import shapes
 from tests import golden
+from tests.conversion import published
 
 sizes = st.builds(
     lambda head, heads, pooling, layers, hidden, patches: FoundationConfig(
@@ -35,12 +38,12 @@ sizes = st.builds(
 
 
 def test_the_released_checkpoints_entries_in_their_order() -> None:
-    published = json.loads((golden.DATA / "state_dict_keys.json").read_text())["SetTransformer"]
+    keys = json.loads((golden.DATA / "state_dict_keys.json").read_text())["SetTransformer"]
     mapped = table.foundation(golden.CONFIG)
-    assert list(mapped) == list(published)
+    assert list(mapped) == list(keys)
     flax = shapes(lambda: SleepFM(golden.CONFIG, rngs=nnx.Rngs(0)))
     for key, (path, transform) in mapped.items():
-        assert list(transform.to_torch(np.empty(flax[path], bool)).shape) == published[key], key
+        assert list(transform.to_torch(np.empty(flax[path], bool)).shape) == keys[key], key
 
 
 @settings(max_examples=10, deadline=None)
@@ -50,6 +53,16 @@ def test_one_to_one_onto_the_networks_arrays(config: FoundationConfig) -> None:
     paths = [path for path, _ in mapped.values()]
     assert len(paths) == len(set(paths))
     assert set(paths) == set(shapes(lambda: SleepFM(config, rngs=nnx.Rngs(0))))
+    assert list(mapped) == list(reference_model(config).state_dict())
+
+
+@pytest.mark.parametrize("kind", published.HEADS)
+def test_heads_are_one_to_one_onto_their_arrays(kind: str) -> None:
+    config = published.HEADS[kind]
+    mapped = of(config).table(config)
+    paths = [path for path, _ in mapped.values()]
+    assert len(paths) == len(set(paths))
+    assert set(paths) == set(shapes(lambda: network_of(config, rngs=nnx.Rngs(0))))
     assert list(mapped) == list(reference_model(config).state_dict())
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from conversion import checkpoints, config_json
-from conversion.foundation import import_files
+from conversion.models import import_files
 from sleepfm_jax.errors import InputError
 from tests.conversion import published
 
@@ -152,7 +152,7 @@ def test_missing_files_and_folders(files: tuple[Path, Path], tmp_path: Path) -> 
 
 def test_another_class_in_the_config(files: tuple[Path, Path]) -> None:
     published.write(files[0].parent, model="DiagnosisFinetuneFullLSTMCOXPH")
-    assert "model is 'DiagnosisFinetuneFullLSTMCOXPH', only 'SetTransformer'" in refusal(*files)
+    assert "model_params is missing or no JSON object; " in refusal(*files)
 
 
 def put(key: str, value: Any) -> Callable[[dict[str, Any]], object]:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from conversion.foundation import create_checkpoint, import_checkpoint
+from conversion.models import create_checkpoint, import_checkpoint
 from sleepfm_jax import inference, saved_model
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import embeddings

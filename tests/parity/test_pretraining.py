@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from conversion.foundation import export_checkpoint
+from conversion.models import export_checkpoint
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.saved_model import SavedModel

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversion.checkpoints import Checkpoint
-from conversion.foundation import create_checkpoint, import_checkpoint, load_reference
+from conversion.models import create_checkpoint, import_checkpoint, load_reference
 from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.models.weights import insert

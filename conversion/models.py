@@ -1,4 +1,4 @@
-"""The base model between its two homes: a published checkpoint and a model folder."""
+"""A model between its two homes: a published checkpoint and a model folder."""
 
 import dataclasses
 import hashlib
@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 from flax import nnx
+from torch import nn
 
-from conversion import checkpoints, config_json, table, weights
-from conversion.checkpoints import Checkpoint
-from conversion.reference import SetTransformer
+from conversion import checkpoints, config_json, published, weights
+from conversion.checkpoints import COUNTER, Checkpoint
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
+from sleepfm_jax.models.foundation import FoundationConfig
+from sleepfm_jax.models.kinds import Config, network_of
 from sleepfm_jax.models.weights import shapes
 from sleepfm_jax.saved_model import SavedModel
 
 TEMPERATURE = "temperature"
+# Arrays that training leaves beside a network; of these PyTorch's format knows the temperature.
+BESIDE = (TEMPERATURE, "baseline.times", "baseline.cumulative")
+TABLE = "positional_encoding.pe"
 
 
 def import_files(checkpoint: str | Path, config: str | Path) -> SavedModel:
@@ -47,12 +51,12 @@ def import_files(checkpoint: str | Path, config: str | Path) -> SavedModel:
 
 
 def import_checkpoint(
-    checkpoint: Checkpoint, config: FoundationConfig, provenance: dict[str, Any]
+    checkpoint: Checkpoint, config: Config, provenance: dict[str, Any]
 ) -> SavedModel:
     """A published checkpoint as a model that can be saved and loaded here.
 
-    Sizes that the published config.json does not tell, the length of the positional table and the
-    width of the feed-forward, are read off the checkpoint.
+    Sizes that the published config.json does not tell (the length of the base model's positional
+    table, the width of the feed-forward, how many demographics) are read off the checkpoint.
 
     Args:
         checkpoint: what `checkpoints.read` returned.
@@ -63,7 +67,8 @@ def import_checkpoint(
         InputError: entries unknown, missing or misshapen, all named.
     """
     config = _complete(config, checkpoint.state_dict)
-    arrays = weights.to_flax(checkpoint.state_dict, table.foundation(config), _shapes(config))
+    table = published.of(config).table(config)
+    arrays = weights.to_flax(checkpoint.state_dict, table, _shapes(config))
     if checkpoint.temperature is not None:
         arrays[TEMPERATURE] = checkpoint.temperature
     kept = {"training": checkpoint.training, "prefix": checkpoint.prefix}
@@ -71,47 +76,49 @@ def import_checkpoint(
 
 
 def export_checkpoint(model: SavedModel) -> Checkpoint:
-    """The inverse of `import_checkpoint`: every entry bit-equal, counters and table included."""
-    assert isinstance(model.config, FoundationConfig)
+    """The inverse of `import_checkpoint`: every entry bit-equal, counters and table included.
+
+    A baseline hazard has no place in PyTorch's format and is left out.
+
+    Raises:
+        InputError: no published class is like the model, or an array is missing or unknown.
+    """
     arrays = dict(model.weights)
-    temperature = arrays.pop(TEMPERATURE, None)
+    beside = {name: arrays.pop(name, None) for name in BESIDE}
     return Checkpoint(
-        weights.to_torch(arrays, table.foundation(model.config)),
-        temperature,
+        weights.to_torch(arrays, published.of(model.config).table(model.config)),
+        beside[TEMPERATURE],
         model.provenance.get("training", {}),
         model.provenance.get("prefix", ""),
     )
 
 
-def create_checkpoint(config: FoundationConfig, seed: int) -> Checkpoint:
-    """An untrained model in the published layout, with PyTorch's initial values from a seed."""
+def create_checkpoint(config: Config, seed: int) -> Checkpoint:
+    """An untrained model in the published layout, with PyTorch's initial values from a seed.
+
+    Of the base model a checkpoint with temperature, of a head a bare state dict.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = reference_model(config)
     state_dict = {key: value.numpy() for key, value in network.state_dict().items()}
-    return Checkpoint(state_dict, np.zeros((), np.float32), {"epoch": 0})
+    if isinstance(config, FoundationConfig):
+        return Checkpoint(state_dict, np.zeros((), np.float32), {"epoch": 0})
+    return Checkpoint(state_dict, None, {})
 
 
-def reference_model(config: FoundationConfig) -> SetTransformer:
+def reference_model(config: Config) -> nn.Module:
     """The reference module of a size."""
-    return SetTransformer(
-        embed_dim=config.embed_dim,
-        num_heads=config.num_heads,
-        num_layers=config.num_layers,
-        pooling_head=config.pooling_heads,
-        feed_forward=config.feed_forward,
-        dropout=config.dropout,
-        max_seq_length=config.max_patches,
-    )
+    return published.of(config).reference(config)
 
 
-def load_reference(model: SavedModel) -> SetTransformer:
+def load_reference(model: SavedModel) -> Any:
     """The reference module with a model's weights in their own type, in evaluation mode."""
-    assert isinstance(model.config, FoundationConfig)
     arrays = export_checkpoint(model).state_dict
     state_dict = {key: torch.from_numpy(value) for key, value in arrays.items()}
+    trained = next(key for key in state_dict if key != TABLE and not key.endswith(COUNTER))
     network = reference_model(model.config)
-    network.to(state_dict["layer_norm.weight"].dtype).load_state_dict(state_dict)
+    network.to(state_dict[trained].dtype).load_state_dict(state_dict)
     return network.eval()
 
 
@@ -123,16 +130,21 @@ def _differing(some: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> li
     ]
 
 
-def _complete(config: FoundationConfig, state_dict: dict[str, np.ndarray]) -> FoundationConfig:
-    found = {}
-    positions = state_dict.get("positional_encoding.pe")
-    if positions is not None and positions.ndim == 3:
-        found["max_patches"] = positions.shape[1]
-    hidden = state_dict.get("temporal_pooling.transformer_layer.linear1.bias")
-    if hidden is not None and hidden.ndim == 1:
-        found["feed_forward"] = hidden.shape[0]
+def _complete(config: Config, state_dict: dict[str, np.ndarray]) -> Config:
+    """With the sizes that the entries alone tell; {field: (entry, axes, axis)}."""
+    places = {
+        "max_patches": (TABLE, 3, 1),
+        "feed_forward": ("spatial_pooling.transformer_layer.linear1.bias", 1, 0),
+    }
+    if getattr(config, "demographics", 0):
+        places["demographics"] = ("demo_embedding.0.weight", 2, 1)
+    found = {
+        field: state_dict[entry].shape[axis]
+        for field, (entry, axes, axis) in places.items()
+        if hasattr(config, field) and entry in state_dict and state_dict[entry].ndim == axes
+    }
     return dataclasses.replace(config, **found)
 
 
-def _shapes(config: FoundationConfig) -> dict[str, tuple[int, ...]]:
-    return shapes(lambda: SleepFM(config, rngs=nnx.Rngs(0)))
+def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    return shapes(lambda: network_of(config, rngs=nnx.Rngs(0)))
