@@ -34,6 +34,7 @@ class EmbeddedNights:
         steps: (N,) int32, 5-s rows of each night.
         unit: 1, steps that runs begin at multiples of.
         width: E.
+        model: digest of the weights that embedded them; empty where the files do not tell.
         left_out: (night, reason) of each night that cannot be used.
     """
 
@@ -68,6 +69,7 @@ class EmbeddedNights:
         self.names = tuple(names)
         self.steps = np.array([night.steps for night in self._nights], np.int32)
         self.width = self._nights[0].width if self._nights else 0
+        self.model = self._nights[0].model if self._nights else ""
         self.left_out: Reasons = tuple(left_out)
 
     def rows(self, b: int, T: int) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from sleepfm_jax import saved_model
 from sleepfm_jax.evaluate import survival
 from sleepfm_jax.saved_model import MODEL, SavedModel
 from sleepfm_jax.train import export, state
-from sleepfm_jax.train.diagnosis import KIND, Diagnosis
+from sleepfm_jax.train.diagnosis import ROLE, Diagnosis
 from sleepfm_jax.train.export import BACKBONE, NETWORK
 from sleepfm_jax.train.validation import Validation
 
@@ -42,7 +42,7 @@ def add(
         InputError: the model cannot be read or written.
     """
     home = workdir / MODEL
-    head = saved_model.load(home, KIND)
+    head = saved_model.load(home, ROLE)
     if TIMES in head.weights:
         return
     parts = {NETWORK: head}
@@ -55,7 +55,7 @@ def add(
     months = np.arange(1, np.ceil(max(time.max(), 0) / MONTH) + 1) * MONTH
     times, cumulative = survival.baseline(log_hazard[real], time, event, months)
     arrays = {TIMES: times.astype(np.float32), CUMULATIVE: cumulative.astype(np.float32)}
-    models = {KIND: dataclasses.replace(head, weights={**head.weights, **arrays})}
+    models = {ROLE: dataclasses.replace(head, weights={**head.weights, **arrays})}
     beneath = parts.get(BACKBONE, task.kept)
     if beneath is not None:
         models["base"] = beneath

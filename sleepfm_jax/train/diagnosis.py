@@ -1,7 +1,7 @@
 """The task of disease risk: log hazards of many diseases from one night (spec §3)."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -22,14 +22,14 @@ from sleepfm_jax.models.heads import (
 )
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.saved_model import Outcomes, SavedModel
-from sleepfm_jax.train import heads
+from sleepfm_jax.train import heads, optimizers
 from sleepfm_jax.train.cohort_scores import CohortScores
 from sleepfm_jax.train.export import NETWORK, arrays_of, name_of, saved_model_of
 from sleepfm_jax.train.heads import HeadInTraining
 from sleepfm_jax.train.residual_risk import NIGHT, OFFSET, ResidualRisk, fold
 from sleepfm_jax.train.tasks import Batch, Metrics
 
-KIND = "diagnosis"
+ROLE = "diagnosis"
 Config = RiskConfig | DemographicRiskConfig | SupervisedRiskConfig
 
 
@@ -61,6 +61,11 @@ class Diagnosis:
     remat: bool = False
     residual: bool = False
     night_decay: float = 0.0
+
+    @property
+    def role(self) -> str:
+        """Of the head among the models that a run leaves."""
+        return ROLE
 
     def build(self, rngs: nnx.Rngs) -> HeadInTraining:
         """A newborn head, and what stands around it."""
@@ -116,7 +121,7 @@ class Diagnosis:
         else:
             head = saved_model_of(params, extra, self.model, provenance)
         head = dataclasses.replace(head, outcomes=self.outcomes)
-        return heads.with_backbone(head, KIND, params, extra, self.backbone, self.kept)
+        return heads.with_backbone(head, self.role, params, extra, self.backbone, self.kept)
 
     def nonnegative(self, path: tuple[Any, ...]) -> bool:
         """No parameter is."""
@@ -124,7 +129,7 @@ class Diagnosis:
         return False
 
     @property
-    def decays(self) -> dict[Callable[[tuple[Any, ...]], bool], float]:
+    def decays(self) -> dict[optimizers.Rule, float]:
         """Weight decays other than the optimiser's, by what they are of."""
         if not self.residual:
             return {}

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.windows import PATCHES
 from sleepfm_jax.losses import STAGE_WEIGHTS, TIES
 from sleepfm_jax.models.heads import RiskConfig, StagingConfig
 from sleepfm_jax.models.layers import Numerics
@@ -16,6 +17,7 @@ from sleepfm_jax.train.settings import (
     check_numerics,
 )
 
+LONGEST = 7 * 24 * 720  # steps: a week, for heads that set no limit
 EMBEDDINGS, RECORDINGS = "embeddings", "recordings"
 SIGNALS, DEMOGRAPHICS = "signals", "demographics"
 
@@ -133,6 +135,16 @@ class HeadRun:
         """What `learn_from` may be."""
         return (EMBEDDINGS, RECORDINGS)
 
+    @property
+    def width(self) -> int:
+        """E, of the embeddings that the head takes."""
+        raise NotImplementedError
+
+    @property
+    def longest(self) -> int:
+        """The longest night, or crop, that the head takes, in steps."""
+        return LONGEST
+
 
 @dataclasses.dataclass(frozen=True)
 class Staging(HeadRun):
@@ -153,6 +165,16 @@ class Staging(HeadRun):
             raise InputError(
                 f"--config.weights are {self.weights}: give one of 0 or more for each stage"
             )
+
+    @property
+    def width(self) -> int:
+        """E, of the embeddings that the head takes."""
+        return self.model.embed_dim
+
+    @property
+    def longest(self) -> int:
+        """The longest night, or crop, that the head takes, in steps: whole windows of its table."""
+        return self.model.max_steps // PATCHES * PATCHES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,6 +238,11 @@ class Diagnosis(HeadRun):
                 f"--config.model.demographics is {self.model.demographics}: give 2 (age and sex) "
                 "or 0 (without)"
             )
+
+    @property
+    def width(self) -> int:
+        """E, of the embeddings that the head takes."""
+        return self.model.embed_dim
 
     def known_inputs(self) -> tuple[str, ...]:
         """What `learn_from` may be: "signals" trains a supervised model from newborn weights."""

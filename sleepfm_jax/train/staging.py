@@ -15,12 +15,10 @@ from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import SleepStager, StagingConfig
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.saved_model import SavedModel
-from sleepfm_jax.train import heads
+from sleepfm_jax.train import heads, optimizers
 from sleepfm_jax.train.export import saved_model_of
 from sleepfm_jax.train.heads import HeadInTraining
 from sleepfm_jax.train.tasks import Batch, Metrics
-
-KIND = "staging"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +40,16 @@ class Staging:
     backbone: FoundationConfig | None = None
     kept: SavedModel | None = None
     remat: bool = False
+
+    @property
+    def role(self) -> str:
+        """Of the head among the models that a run leaves."""
+        return "staging"
+
+    @property
+    def decays(self) -> dict[optimizers.Rule, float]:
+        """No weight decays other than the optimiser's."""
+        return {}
 
     def build(self, rngs: nnx.Rngs) -> HeadInTraining:
         """A newborn head, and backbone if there is one."""
@@ -78,7 +86,7 @@ class Staging:
     def export(self, params: Any, extra: Any, provenance: dict[str, Any]) -> dict[str, SavedModel]:
         """The head, with its foundation model where that is known."""
         head = saved_model_of(params, extra, self.model, provenance)
-        return heads.with_backbone(head, KIND, params, extra, self.backbone, self.kept)
+        return heads.with_backbone(head, self.role, params, extra, self.backbone, self.kept)
 
     def nonnegative(self, path: tuple[Any, ...]) -> bool:
         """No parameter is."""

@@ -1,4 +1,4 @@
-"""Four AdamW steps of published staging and diagnosis training, and every entry they end with."""
+"""Four AdamW steps of published staging and diagnosis training, on eight devices."""
 
 import functools
 import json
@@ -56,24 +56,27 @@ def diagnosis_batch(number: int, dtype: str) -> dict[str, np.ndarray]:
     }
 
 
-RUNS: dict[str, tuple[str, Any, Any, Callable, Callable]] = {
-    "staging": ("SleepEventLSTMClassifier", STAGING, table.staging, Staging, staging_batch),
+RUNS: dict[str, tuple[str, Any, Any, Callable, Callable, tuple[int, int, int]]] = {
+    "staging": (
+        "SleepEventLSTMClassifier", STAGING, table.staging, Staging, staging_batch, (1, 2, 4)
+    ),
     "diagnosis": (
         "DiagnosisFinetuneFullLSTMCOXPHWithDemo",
         RISK,
         table.risk,
         functools.partial(Diagnosis, ties="published"),
         diagnosis_batch,
+        (2, 2, 2),
     ),
 }  # fmt: skip
 
 
 def trajectory(name: str, dtype: str = "float64") -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The loss of each step, and the final state as published entries."""
-    kind, size, entries, make, batch = RUNS[name]
+    kind, size, entries, make, batch, ways = RUNS[name]
     with jax.enable_x64(dtype == "float64"):
         task = make(size, numerics=Numerics(dtype, dtype))
-        mesh = make_mesh(devices=jax.devices()[:1])
+        mesh = make_mesh(*ways)
         optimizer = optimizers.make(ADAMW, lambda _: 1e-3, task.nonnegative)
         abstract = state.abstract_state(task.build, optimizer, mesh)
         published = golden.state_dict(kind)

@@ -1,11 +1,13 @@
 """Heads learn from labelled nights, leave models that can be used, and go on where they stopped."""
 
 import dataclasses
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import jax
 import numpy as np
 import pytest
@@ -202,7 +204,7 @@ def test_other_models_of_risk_are_made_from_the_same_tables(
     assert plan.task.model.labels == len(PHECODES)
     batch = next(plan.batches)
     assert ("demographics" in batch) == bool(plan.task.model.demographics)
-    assert batch["time"].shape == (1 * len(batch["steps"]), len(PHECODES))
+    assert batch["time"].shape == (8, len(PHECODES))
     if plan.held_out is not None:
         assert all("subject" not in batch for batch in plan.held_out)
     plan.batches.close()
@@ -255,3 +257,17 @@ def test_what_makes_no_model_of_risk_is_told_before(
 def test_settings_beside_a_task_have_known_inputs() -> None:
     assert head_settings.SIGNALS not in Staging().known_inputs()
     assert Diagnosis(learn_from=head_settings.SIGNALS).learn_from == "signals"
+
+
+def test_embeddings_of_another_model_than_the_backbone_are_refused(
+    nights: Path, base: Path, tmp_path: Path
+) -> None:
+    for path in sorted((nights / "embeddings" / "sequence").iterdir()):
+        copy = tmp_path / "embeddings" / "sequence" / path.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+        with h5py.File(copy, "a") as file:
+            file.attrs["model_sha256"] = "0" * 64
+    changed = {"data.embeddings": str(tmp_path / "embeddings"), "backbone": str(base)}
+    with pytest.raises(InputError, match=r"by another model than --config\.backbone"):
+        finetuning.prepare(staging(nights, **changed))
