@@ -55,8 +55,9 @@ def cohort() -> ConfigDict:
     config.residual = True
     config.model.num_layers = 1
     config.model.feed_forward = 64
-    config.epochs = 30
-    config.optimizer.learning_rate = 3e-3
+    config.epochs = 20
+    config.night_decay = 3.0
+    config.optimizer.learning_rate = 5e-3
     config.optimizer.schedule = "cosine"
     return config
 

@@ -9,7 +9,6 @@ import logging
 import math
 import signal
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from sleepfm_jax.errors import InputError
 from sleepfm_jax.saved_model import CHECKPOINTS, MODEL, SavedModel
 from sleepfm_jax.train import curves, export, state
 from sleepfm_jax.train.checkpoints import Checkpoints
+from sleepfm_jax.train.clock import Clock
 from sleepfm_jax.train.interruption import Interruption
 from sleepfm_jax.train.loggers import METRICS, Loggers, open_loggers
 from sleepfm_jax.train.mesh import put_batch
@@ -142,7 +142,7 @@ class _Run:
             graphs.evaluate, plan.task, abstract, plan.mesh, plan.held_out
         )
         self._in_flight: deque[tuple[int, Metrics]] = deque()
-        self._clock = _Clock()
+        self._clock = Clock()
         self._best = math.inf
         self._plateau = Patience(plan.plateau, THRESHOLD)
         self._early_stop = Patience(plan.loop.stop_after or -1)
@@ -202,7 +202,7 @@ class _Run:
         if validate or self.step % loop.checkpoint_every == 0 or last:
             self._settle(loggers, bar)
             self._save(self._validate(loggers) if validate else None)
-            self._clock = _Clock()
+            self._clock = Clock()
 
     def _retire(self, loggers: Loggers, bar: tqdm, leave: int) -> None:
         """Waits for the oldest steps on the devices, until no more than `leave` are left."""
@@ -283,38 +283,6 @@ class _Run:
             saved_model.save(self._workdir / MODEL, model)
         else:
             saved_model.save_together(self._workdir / MODEL, model)
-
-
-class _Clock:
-    """Samples (rows of batches) a second, and the share of time that the loop waited for data."""
-
-    def __init__(self) -> None:
-        self._reset()
-
-    def waiting(self) -> "_Clock":
-        """A block in which the loop waits for data."""
-        return self
-
-    def __enter__(self) -> None:
-        self._since = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._waited += time.perf_counter() - self._since
-
-    def read(self) -> dict[str, float]:
-        """What was measured since the last reading."""
-        passed = time.perf_counter() - self._start
-        speed = {
-            "speed/samples_per_second": self.samples / passed,
-            "speed/data_wait": self._waited / passed,
-        }
-        self._reset()
-        return speed
-
-    def _reset(self) -> None:
-        self._start = time.perf_counter()
-        self._waited = 0.0
-        self.samples = 0
 
 
 def _bar(steps: int, done: int) -> tqdm:
