@@ -15,7 +15,6 @@ from sleepfm_jax.input_pipeline.labelled_nights import LabelledNights
 from sleepfm_jax.input_pipeline.nights_by_number import NamesOnly, Opening
 from sleepfm_jax.input_pipeline.outcomes import Encoding
 from sleepfm_jax.input_pipeline.recorded_nights import RecordedNights
-from sleepfm_jax.input_pipeline.splits import Splits, read_published
 from sleepfm_jax.saved_model import SavedModel
 from sleepfm_jax.train import head_settings
 from sleepfm_jax.train.head_settings import DEMOGRAPHICS, RECORDINGS, SIGNALS, HeadRun
@@ -110,12 +109,7 @@ def _nights(settings: HeadRun, split: str) -> LabelledNights:
     for value, name in ((folder, what), (data.labels, "labels")):
         if not value:
             raise InputError(f"no {name}: give --config.data.{name}=DIR (see --help)")
-    splits = Splits(
-        seed=data.split_seed,
-        subject=data.subject or None,
-        published=read_published(data.splits) if data.splits else None,
-    )
-    opening = _opening(settings)
+    splits, opening = data.read(), _opening(settings)
     if isinstance(settings, head_settings.Diagnosis):
         return labelled_nights.with_outcomes(
             folder,

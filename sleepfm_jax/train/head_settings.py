@@ -7,15 +7,7 @@ from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.windows import PATCHES
 from sleepfm_jax.losses import STAGE_WEIGHTS, TIES
 from sleepfm_jax.models.heads import RiskConfig, StagingConfig
-from sleepfm_jax.models.layers import Numerics
-from sleepfm_jax.train.optimizers import OptimizerSettings
-from sleepfm_jax.train.settings import (
-    LoopSettings,
-    MeshSettings,
-    ProcessSettings,
-    at_least,
-    check_numerics,
-)
+from sleepfm_jax.train.settings import Run, SplitSettings, at_least
 
 LONGEST = 7 * 24 * 720  # steps: a week, for heads that set no limit
 EMBEDDINGS, RECORDINGS = "embeddings", "recordings"
@@ -23,7 +15,7 @@ SIGNALS, DEMOGRAPHICS = "signals", "demographics"
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledDataSettings:
+class LabelledDataSettings(SplitSettings):
     """Where nights and their labels come from (docs/finetuning.md).
 
     Attributes:
@@ -32,22 +24,11 @@ class LabelledDataSettings:
             signals instead.
         labels: for staging, folder of hypnograms in any format of docs/annotations.md; for
             diagnosis, folder of is_event.csv, time_to_event.csv and demographics.csv.
-        train: split to train on.
-        validation: split of held-out nights; empty: none.
-        splits: a published split JSON; empty: by `split_seed`.
-        split_seed: decides which subject goes where.
-        subject: regular expression whose first group, in a night's name, is the subject; empty:
-            the whole name.
     """
 
     embeddings: str = ""
     recordings: str = ""
     labels: str = ""
-    train: str = "train"
-    validation: str = "validation"
-    splits: str = ""
-    split_seed: int = 0
-    subject: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,54 +48,31 @@ class NightBatchSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class HeadRun:
-    """What the runs of all heads share.
+class HeadRun(Run):
+    """What the runs of all heads share beside that; `init` names a head.
 
     Attributes:
-        seed: of weights, dropout and the order of nights.
-        epochs: passes over the nights, unless `steps` is given.
-        steps: of the run; 0: by `epochs`.
-        init: folder of models or work directory whose head to start from; empty: newborn.
+        epochs: passes over the nights.
+        freeze_batch_norm_at: from the start, by default.
         backbone: folder of the foundation model that made the embeddings, which is kept beside the
             head; or that signals go through, and which is trained too.
         learn_from: "embeddings", or "recordings" to train the foundation model too.
-        remat: of the foundation model.
-        chunks: parts of the batch that go through the network one after the other.
-        freeze_batch_norm_at: step from which the foundation model's batch statistics are kept.
-        numerics: types and precision.
-        optimizer: and its schedule.
         data: where nights and labels come from.
         batches: how nights are put together.
-        mesh: how devices share the work.
-        processes: which processes train together.
-        loop: what happens beside training.
     """
 
-    seed: int = 0
     epochs: int = 100
-    steps: int = 0
-    init: str = ""
+    freeze_batch_norm_at: int = 0
     backbone: str = ""
     learn_from: str = EMBEDDINGS
-    remat: bool = False
-    chunks: int = 1
-    freeze_batch_norm_at: int = 0
-    numerics: Numerics = dataclasses.field(default_factory=Numerics)
-    optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
     data: LabelledDataSettings = dataclasses.field(default_factory=LabelledDataSettings)
     batches: NightBatchSettings = dataclasses.field(default_factory=NightBatchSettings)
-    mesh: MeshSettings = dataclasses.field(default_factory=MeshSettings)
-    processes: ProcessSettings = dataclasses.field(default_factory=ProcessSettings)
-    loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
 
     def __post_init__(self) -> None:
-        at_least(0, self.seed, "seed")
-        at_least(0, self.steps, "steps")
-        at_least(0 if self.steps else 1, self.epochs, "epochs")
+        super().__post_init__()
         at_least(1, self.batches.batch_size, "batches.batch_size")
         at_least(0, self.batches.crop, "batches.crop")
         at_least(4, self.batches.slots, "batches.slots")
-        check_numerics(self.numerics)
         known = self.known_inputs()
         if self.learn_from not in known:
             raise InputError(
@@ -125,11 +83,7 @@ class HeadRun:
                 "--config.learn_from=recordings trains a foundation model too: give the one to "
                 "start from, --config.backbone=MODEL"
             )
-        if self.chunks < 1 or self.batches.batch_size % self.chunks:
-            raise InputError(
-                f"--config.chunks is {self.chunks}, which does not divide the batch of "
-                f"{self.batches.batch_size}: give a divisor"
-            )
+        self.check_chunks(self.batches.batch_size)
 
     def known_inputs(self) -> tuple[str, ...]:
         """What `learn_from` may be."""

@@ -14,7 +14,6 @@ from sleepfm_jax import saved_model
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import batches, window_index, windows
-from sleepfm_jax.input_pipeline.splits import Splits, read_published
 from sleepfm_jax.input_pipeline.windows import Source
 from sleepfm_jax.train import loop, optimizers, processes
 from sleepfm_jax.train.export import NETWORK
@@ -133,12 +132,7 @@ def _open(data: DataSettings, split: str) -> Source:
     path = Path(data.path)
     if (path / window_index.FILE).exists() or not path.exists():
         return windows.open_store(path, split)
-    splits = Splits(
-        seed=data.split_seed,
-        subject=data.subject or None,
-        published=read_published(data.splits) if data.splits else None,
-    )
-    return windows.open_recordings([path], split, splits)
+    return windows.open_recordings([path], split, data.read())
 
 
 def say(samples: int, name: str, steps: int, batch_size: int, mesh: jax.sharding.Mesh) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.batching import Batching
+from sleepfm_jax.input_pipeline.splits import Splits, read_published
 from sleepfm_jax.input_pipeline.windows import PATCHES
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.layers import Numerics
@@ -17,25 +18,43 @@ T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """Where windows come from.
+class SplitSettings:
+    """Which nights train and which are held out.
 
     Attributes:
-        path: a store that `sleepfm-jax pack` made, or a folder of recordings (HDF5).
         train: split to train on.
-        validation: split of held-out nights.
-        splits: of a folder of recordings: a published split JSON; empty: by `split_seed`.
-        split_seed: of a folder of recordings: decides which subject goes where.
-        subject: of a folder of recordings: regular expression whose first group, in a night's
-            name, is the subject; empty: the whole name.
+        validation: split of held-out nights; empty: none.
+        splits: a published split JSON; empty: by `split_seed`.
+        split_seed: decides which subject goes where.
+        subject: regular expression whose first group, in a night's name, is the subject; empty:
+            the whole name.
     """
 
-    path: str = ""
     train: str = "train"
     validation: str = "validation"
     splits: str = ""
     split_seed: int = 0
     subject: str = ""
+
+    def read(self) -> Splits:
+        """How nights are split.
+
+        Raises:
+            InputError: the published splits cannot be read, or the expression is none.
+        """
+        published = read_published(self.splits) if self.splits else None
+        return Splits(seed=self.split_seed, subject=self.subject or None, published=published)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings(SplitSettings):
+    """Where windows come from; of a store, which is split already, only the names matter.
+
+    Attributes:
+        path: a store that `sleepfm-jax pack` made, or a folder of recordings (HDF5).
+    """
+
+    path: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,44 +120,35 @@ class LoopSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pretraining:
-    """A pretraining run.
+class Run:
+    """What all runs share.
 
     Attributes:
-        seed: of weights, dropout, the order of windows and their augmentation.
+        seed: of weights, dropout, the order of samples and what is drawn of them.
         epochs: passes over the data, unless `steps` is given.
         steps: of the run; 0: by `epochs`.
         init: model folder or work directory to start from; empty: from newborn weights.
-        loss: "leave_one_out" or "pairwise".
-        temperature: initial t.
-        remat: compute activations again in the backward pass, to save memory.
+        remat: compute the foundation model's activations again in the backward pass, to save
+            memory.
         chunks: parts of the batch that go through the network one after the other.
-        freeze_batch_norm_at: step from which running batch statistics are used and kept, in
-            training as in inference; −1: never, as published.
-        model: size.
+        freeze_batch_norm_at: step from which the foundation model's running batch statistics are
+            used and kept, in training as in inference; −1: never.
         numerics: types and precision.
         optimizer: and its schedule.
-        data: where windows come from.
-        batches: how they are put together; `seed` above goes before its own.
         mesh: how devices share the work.
         processes: which processes train together.
         loop: what happens beside training.
     """
 
     seed: int = 0
-    epochs: int = 6
+    epochs: int = 1
     steps: int = 0
     init: str = ""
-    loss: str = "leave_one_out"
-    temperature: float = 0.0
     remat: bool = False
     chunks: int = 1
     freeze_batch_norm_at: int = -1
-    model: FoundationConfig = dataclasses.field(default_factory=FoundationConfig)
     numerics: Numerics = dataclasses.field(default_factory=Numerics)
     optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
-    data: DataSettings = dataclasses.field(default_factory=DataSettings)
-    batches: Batching = dataclasses.field(default_factory=Batching)
     mesh: MeshSettings = dataclasses.field(default_factory=MeshSettings)
     processes: ProcessSettings = dataclasses.field(default_factory=ProcessSettings)
     loop: LoopSettings = dataclasses.field(default_factory=LoopSettings)
@@ -147,17 +157,49 @@ class Pretraining:
         at_least(0, self.seed, "seed")
         at_least(0, self.steps, "steps")
         at_least(0 if self.steps else 1, self.epochs, "epochs")
+        check_numerics(self.numerics)
+
+    def check_chunks(self, batch_size: int) -> None:
+        """Refuses chunks that do not divide the batch.
+
+        Raises:
+            InputError: they do not.
+        """
+        if self.chunks < 1 or batch_size % self.chunks:
+            raise InputError(
+                f"--config.chunks is {self.chunks}, which does not divide the batch of "
+                f"{batch_size}: give a divisor"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining(Run):
+    """A pretraining run.
+
+    Attributes:
+        epochs: as published.
+        loss: "leave_one_out" or "pairwise".
+        temperature: initial t.
+        model: size.
+        data: where windows come from.
+        batches: how they are put together; the run's seed goes before their own.
+    """
+
+    epochs: int = 6
+    loss: str = "leave_one_out"
+    temperature: float = 0.0
+    model: FoundationConfig = dataclasses.field(default_factory=FoundationConfig)
+    data: DataSettings = dataclasses.field(default_factory=DataSettings)
+    batches: Batching = dataclasses.field(default_factory=Batching)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not math.isfinite(self.temperature):
             raise InputError(f"--config.temperature is {self.temperature}: give a finite number")
         _check_model(self.model)
-        check_numerics(self.numerics)
         if self.loss not in ("leave_one_out", "pairwise"):
             raise InputError(f"--config.loss is {self.loss!r}: give leave_one_out or pairwise")
-        if self.chunks < 1 or self.batches.batch_size % self.chunks:
-            raise InputError(
-                f"--config.chunks is {self.chunks}, which does not divide the batch of "
-                f"{self.batches.batch_size}: give a divisor"
-            )
+        self.check_chunks(self.batches.batch_size)
 
 
 def at_least(least: int, value: int, name: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sleepfm_jax.configs import pretrain
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.train import optimizers, state
+from sleepfm_jax.train.head_settings import Diagnosis, Staging
 from sleepfm_jax.train.mesh import make_mesh
 from sleepfm_jax.train.pretraining import Pretraining as Task
 from sleepfm_jax.train.settings import Pretraining, read
@@ -169,8 +170,10 @@ def test_whole_numbers_are_taken_for_fractions() -> None:
 
 
 def test_settings_are_named_as_they_are_documented() -> None:
-    """Every value has its line in the docstring of its class."""
-    for kind in (Pretraining, *(type(v) for v in vars(Pretraining()).values())):
-        if dataclasses.is_dataclass(kind):
-            for field in dataclasses.fields(kind):
-                assert re.search(rf"^ +{field.name}: ", kind.__doc__ or "", re.M), field.name
+    """Every value has its line in the docstring of its class, or of one above it."""
+    runs = Pretraining(), Staging(), Diagnosis()
+    kinds = {type(value) for run in runs for value in (run, *vars(run).values())}
+    for kind in filter(dataclasses.is_dataclass, kinds):
+        text = "\n".join(above.__doc__ or "" for above in kind.__mro__)
+        for field in dataclasses.fields(kind):
+            assert re.search(rf"^ +{field.name}: ", text, re.M), f"{kind}: {field.name}"
