@@ -52,7 +52,7 @@ def read(path: str | Path) -> tuple[Config, dict[str, Any]]:
             f"{path}: model is {name!r}, none of {', '.join(published.BY_NAME)}; give the "
             "config.json of such a model"
         )
-    sizes = settings if model is BASE else settings.get(PARAMS)
+    sizes: Any = settings if model is BASE else settings.get(PARAMS)
     faults = _faults(model, settings, sizes)
     if faults:
         raise InputError(

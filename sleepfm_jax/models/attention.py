@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from sleepfm_jax.models.dropout import dropped
 
 WHOLE = 512  # tokens that attend to each other all at once
-BLOCK_WEIGHTS = 2**21  # of one block: they stay in a CPU's cache
+# Weights of one block: they stay in a CPU's cache; accelerators want more at a time.
+WEIGHTS_ON_CPU, WEIGHTS_ELSEWHERE = 2**20, 2**26
 LEAST_ROWS = 16  # of a block, or matrix products starve
 
 
@@ -42,7 +43,8 @@ def attend(
     N, H, S, D = query.shape
     if S <= WHOLE:
         return _weigh(query, key, value, mask | jnp.eye(S, dtype=bool), precision, draw, rate)
-    K = -(-S // max(LEAST_ROWS, BLOCK_WEIGHTS // (N * H * S)))
+    weights = WEIGHTS_ON_CPU if jax.default_backend() == "cpu" else WEIGHTS_ELSEWHERE
+    K = -(-S // max(LEAST_ROWS, weights // (N * H * S)))
     R = -(-S // K)
     fill = [(0, 0), (0, K * R - S), (0, 0)]
     query = jnp.pad(query, [(0, 0), *fill]).reshape(N, H, K, R, D)

@@ -17,7 +17,7 @@ N, H, S, D = 2, 3, 10, 4
 def in_blocks_of(rows: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(attention, "WHOLE", S - 1)
     patch.setattr(attention, "LEAST_ROWS", 1)
-    patch.setattr(attention, "BLOCK_WEIGHTS", rows * N * H * S)
+    patch.setattr(attention, "WEIGHTS_ON_CPU", rows * N * H * S)
 
 
 @pytest.mark.parametrize("rows", [1, 4, 7])
