@@ -56,8 +56,8 @@ def cohort() -> ConfigDict:
     config.model.num_layers = 1
     config.model.feed_forward = 64
     config.epochs = 20
-    config.night_decay = 3.0
-    config.optimizer.learning_rate = 5e-3
+    config.night_decay = 5.0
+    config.optimizer.learning_rate = 3e-3
     config.optimizer.schedule = "cosine"
     return config
 

@@ -50,6 +50,7 @@ def tiny() -> ConfigDict:
     config = base()
     config.model.embed_dim = 64
     config.model.feed_forward = 128
+    config.model.dropout = 0.1
     config.epochs = 30
     config.batches.crop = 360
     config.optimizer.learning_rate = 6e-3
