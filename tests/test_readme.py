@@ -1,23 +1,32 @@
 """Every command of the README, run as written by a stranger with a folder of nights."""
 
-import os
 import re
+import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sleepfm_jax.input_pipeline.simulate import simulate_night, write_edf
+from sleepfm_jax.input_pipeline.simulate import simulate_night, write_edf, write_stages
+from sleepfm_jax.models.foundation import FoundationConfig
+from tests import command_lines
+from tests.conversion import published
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-QUICKLY = "--xla_backend_optimization_level=1"  # half the time to compile
-QUICK = {" pretrain ": " --config.steps=2 --config.batches.batch_size=2 --config.batches.slots=4"}
+SMALL = FoundationConfig(num_heads=2, num_layers=1, pooling_heads=2, feed_forward=32)
+QUICK = {
+    " parity ": " --windows 1",  # as many as the night has: both are compiled at once
+    " pretrain ": " --config.steps=2 --config.batches.batch_size=2 --config.batches.slots=4"
+    " --config.data.validation= --config.model.num_layers=1",
+    " finetune ": " --config.steps=2 --config.batches.batch_size=2 --config.model.num_layers=1"
+    " --config.model.feed_forward=32 --config.data.validation= --config.data.splits=splits.json",
+}
+# The README tells first what to do and later how to get the model.
+ORDER = {"evaluate": 4, " stage ": 3, " risk ": 3, "finetune": 2, "conversion": 0, "": 1}
 
 
 def blocks(language: str) -> list[str]:
@@ -26,43 +35,49 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two short nights, a checkpoint in the published layout, and the model made of it."""
+    """Two short nights, labels of them, and a small checkpoint in the published layout."""
     folder = tmp_path_factory.mktemp("stranger")
     (folder / "nights").mkdir()
-    write_edf(folder / "night.edf", simulate_night(seed=1, night=0, hours=0.1))
-    shutil.copy(folder / "night.edf", folder / "nights" / "first.edf")
-    write_edf(folder / "nights" / "second.edf", simulate_night(seed=1, night=1, hours=0.1))
-    run(folder, "python -m conversion create --seed 0 --output .")
+    for number, name in enumerate(("first", "second")):
+        night = simulate_night(seed=1, night=number, hours=0.1)
+        write_edf(folder / "nights" / f"{name}.edf", night)
+        (folder / "stages").mkdir(exist_ok=True)
+        write_stages(folder / "stages" / f"{name}.csv", night.stages)
+    shutil.copy(folder / "nights" / "first.edf", folder / "night.edf")
+    write_tables(folder / "tables")
+    (folder / "splits.json").write_text('{"train": ["first", "second"]}')
+    published.write(folder, config=SMALL)
     return folder
 
 
-def run(folder: Path, command: str) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command,
-        shell=True,
-        cwd=folder,
-        env={**os.environ, "PATH": path, "XLA_FLAGS": QUICKLY, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+def write_tables(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "is_event.csv").write_text("Study ID,327.3,401.1\nnight,1,0\nfirst,1,1\nsecond,0,1\n")
+    (folder / "time_to_event.csv").write_text(
+        "Study ID,327.3,401.1\nnight,300,900\nfirst,200,1000\nsecond,900,700\n"
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    (folder / "demographics.csv").write_text(
+        "Study ID,age,gender\nnight,54,F\nfirst,54,F\nsecond,31,M\n"
+    )
+
+
+def as_a_user(lines: list[str]) -> list[str]:
+    """In the order of use: the README tells first what to do, later how to get the model."""
+    order = sorted(lines, key=lambda line: next(n for words, n in ORDER.items() if words in line))
+    return [line + next((f for words, f in QUICK.items() if words in line), "") for line in order]
 
 
 def test_commands_run_as_written(folder: Path) -> None:
-    commands = [line for block in blocks("bash") for line in block.splitlines() if line]
-    assert any("embed" in command for command in commands)
-    # The README tells first what to do and later how to get the model.
-    commands.sort(key=lambda command: "conversion" not in command)
-    for command in commands:
-        run(folder, command + next((f for c, f in QUICK.items() if c in command), ""))
+    lines = [line for block in blocks("bash") for line in block.splitlines() if line]
+    assert any("embed" in line for line in lines)
+    (code,) = blocks("python")
+    command_lines.run(folder, [*as_a_user(lines), f"python -c {shlex.quote(code)}"])
     assert (folder / "trained" / "pooled" / "first.hdf5").exists()
     names = {path.name for path in (folder / "pictures").iterdir()}
     assert names == {"first.png", "second.png"}
-    run(folder, f"python -c '{blocks('python')[0]}'")
+    assert (folder / "staged" / "second_hypnogram.edf").exists()
+    assert (folder / "risks" / "night.csv").exists()
+    assert (folder / "results" / "stages" / "metrics.csv").exists()
 
 
 def test_promised_numbers_of_rows(folder: Path) -> None:
