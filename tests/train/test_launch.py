@@ -165,7 +165,8 @@ def test_a_run_starts_from_a_model_or_a_runs_work_directory(
     (tmp_path / "run" / "checkpoints").mkdir()
     for init in ("model", "run"):
         launch.pretrain(run_settings(init=str(tmp_path / init)), tmp_path / "new")
-        assert unrun[-1].start_from.content_hash == model.content_hash
+        (given,) = unrun[-1].start_from().values()
+        assert given.content_hash == model.content_hash
     with pytest.raises(InputError, match="no model is here"):
         launch.prepare(run_settings(init=str(tmp_path / "nothing")))
 
