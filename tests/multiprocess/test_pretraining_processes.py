@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def start(module: str, *arguments: object, devices: int) -> subprocess.Popen[str]:
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=1"
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
     return subprocess.Popen(
         [sys.executable, "-m", f"tests.multiprocess.{module}", *map(str, arguments)],
         cwd=ROOT,
