@@ -25,7 +25,8 @@ from sleepfm_jax.train.head_settings import Diagnosis, Staging
 from sleepfm_jax.train.settings import read
 from sleepfm_jax.train.validation import Validation
 from tests.input_pipeline import small_nights
-from tests.train import small_labelled
+from tests.models.small_network import blank, random_arrays
+from tests.train import quick_network, small_labelled
 from tests.train.kept_programs import kept_programs, shared_folder
 from tests.train.small_labelled import PHECODES, E
 from tests.train.small_task import hashes, numbers
@@ -50,25 +51,29 @@ def diagnosis(nights: Path, **changed: Any) -> Diagnosis:
     return read(Diagnosis, small_labelled.diagnosis_config(nights, **changed))
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_base(folder: Path) -> Path:
     """A foundation model as wide as the embeddings; its numbers do not matter."""
     config = FoundationConfig(
         embed_dim=E, num_heads=2, num_layers=1, pooling_heads=2, feed_forward=32, max_patches=60
     )
-    folder = tmp_path_factory.mktemp("base") / "base"
-    from tests.models.small_network import blank, random_arrays
-
     weights = random_arrays(lambda: blank(config=config))
     saved_model.save(folder, SavedModel(config, weights))
     return folder
 
 
 def test_a_stager_learns_and_stands_beside_its_foundation_model(
-    nights: Path, base: Path, tmp_path: Path
+    nights: Path, tmp_path: Path
 ) -> None:
-    settings = staging(nights, **{"backbone": str(base), "epochs": 15, "loop.stop_after": 0,
-                                  "optimizer.learning_rate": 5e-3})  # fmt: skip
+    base = write_base(tmp_path / "base")
+    changed = {
+        "backbone": str(base),
+        "epochs": 15,  # of 2 steps
+        "optimizer.learning_rate": 5e-3,
+        "loop.stop_after": 0,
+        "loop.validate_every": 10,
+        "loop.checkpoint_every": 10,
+    }
+    settings, tmp_path = staging(nights, **changed), tmp_path / "run"
     assert finetuning.finetune(settings, tmp_path) is None
     last = numbers(tmp_path)[-1]
     assert last["validation/macro_f1/30s"] > 0.8
@@ -161,9 +166,11 @@ def _stopping(batches: Any, after: int) -> Any:
 
 
 def test_end_to_end_the_foundation_model_learns_too(
-    nights: Path, base: Path, tmp_path: Path
+    nights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its batch statistics stay; both models come out together."""
+    quick_network.use(monkeypatch)
+    base = write_base(tmp_path / "base")
     for number in range(8):
         small_nights.night(tmp_path / "recordings" / f"night{number:02}.hdf5", number, patches=60)
     changed = {
@@ -183,7 +190,8 @@ def test_end_to_end_the_foundation_model_learns_too(
         for name, array in after.weights.items()
         if not np.array_equal(array, before.weights[name].astype(array.dtype))
     }
-    assert {"tokenizer.blocks.0.conv.kernel", "layers.0.up.kernel"} <= moved
+    assert {"tokenizer.out.kernel", "layers.0.up.kernel"} <= moved
+    assert any(name.startswith("tokenizer.") and name.endswith(".mean") for name in after.weights)
     assert not any(name.endswith((".mean", ".var", ".count", "positions")) for name in moved)
     assert saved_model.load(tmp_path / "run", "staging").config.embed_dim == E
 
