@@ -10,6 +10,7 @@ os.environ["XLA_FLAGS"] = (
     + " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 )
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch's threads wait in loops while others have the cores
 
 from collections.abc import Iterator
 from pathlib import Path
