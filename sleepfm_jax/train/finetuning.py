@@ -16,7 +16,7 @@ from sleepfm_jax.saved_model import Outcomes, SavedModel
 from sleepfm_jax.train import baseline, demographic_start, head_settings, launch, optimizers
 from sleepfm_jax.train.diagnosis import Diagnosis
 from sleepfm_jax.train.export import BACKBONE, NETWORK
-from sleepfm_jax.train.head_data import check_backbone, encoding_of, open_data
+from sleepfm_jax.train.head_data import check_backbone, open_data
 from sleepfm_jax.train.head_settings import DEMOGRAPHICS, EMBEDDINGS, RECORDINGS, SIGNALS, HeadRun
 from sleepfm_jax.train.loop import Plan
 from sleepfm_jax.train.mesh import batch_shard, make_mesh
@@ -126,7 +126,7 @@ def _task(settings: HeadRun, nights: LabelledNights, backbone: SavedModel | None
         dataclasses.replace(head_of(settings), labels=_labels(settings.model, len(labels))),
         ties=settings.ties,
         cohort=table if settings.risk_sets == "cohort" else None,
-        outcomes=Outcomes(labels, encoding_of(settings)),
+        outcomes=Outcomes(labels, settings.encoding),
         residual=settings.residual,
         night_decay=settings.night_decay,
         **around,

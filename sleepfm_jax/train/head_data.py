@@ -13,7 +13,6 @@ from sleepfm_jax.input_pipeline.batch_streams import Batch, Endless, Fixed
 from sleepfm_jax.input_pipeline.embedded_nights import EmbeddedNights
 from sleepfm_jax.input_pipeline.labelled_nights import LabelledNights
 from sleepfm_jax.input_pipeline.nights_by_number import NamesOnly, Opening
-from sleepfm_jax.input_pipeline.outcomes import Encoding
 from sleepfm_jax.input_pipeline.recorded_nights import RecordedNights
 from sleepfm_jax.saved_model import SavedModel
 from sleepfm_jax.train import head_settings
@@ -67,11 +66,6 @@ def open_data(settings: HeadRun, part: int, parts: int) -> HeadData:
     return HeadData(nights, training, once(nights), held_out)
 
 
-def encoding_of(settings: head_settings.Diagnosis) -> Encoding:
-    """How age and sex become numbers."""
-    return Encoding(**dataclasses.asdict(settings.encoding))
-
-
 def check_backbone(nights: LabelledNights, backbone: SavedModel) -> None:
     """Whether stored embeddings are this foundation model's.
 
@@ -115,7 +109,7 @@ def _nights(settings: HeadRun, split: str) -> LabelledNights:
             folder,
             outcomes.read_outcomes(data.labels),
             _people(settings),
-            encoding_of(settings),
+            settings.encoding,
             split,
             splits,
             opening,

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.outcomes import Encoding
 from sleepfm_jax.input_pipeline.windows import PATCHES
 from sleepfm_jax.losses import STAGE_WEIGHTS, TIES
 from sleepfm_jax.models.heads import RiskConfig, StagingConfig
@@ -132,21 +133,6 @@ class Staging(HeadRun):
 
 
 @dataclasses.dataclass(frozen=True)
-class EncodingSettings:
-    """How age and sex become numbers (unverified in the published code, spec §3).
-
-    Attributes:
-        age_divisor: years that become 1.
-        female: of women.
-        male: of men.
-    """
-
-    age_divisor: float = 98.0
-    female: float = 0.0
-    male: float = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
 class Diagnosis(HeadRun):
     """A run of disease risk.
 
@@ -157,7 +143,7 @@ class Diagnosis(HeadRun):
         residual: age and sex are fitted first and fixed, and the night learns what they leave: for
             hundreds of subjects (docs/finetuning.md).
         night_decay: weight decay of the last layer's weights on the night, where `residual`.
-        encoding: of age and sex.
+        encoding: of age and sex; unverified in the published code (spec §3).
         model: size; `labels` 0: as many as the tables have; `demographics` 0: without, or 2.
     """
 
@@ -165,7 +151,7 @@ class Diagnosis(HeadRun):
     risk_sets: str = "batch"
     residual: bool = False
     night_decay: float = 1.0
-    encoding: EncodingSettings = dataclasses.field(default_factory=EncodingSettings)
+    encoding: Encoding = dataclasses.field(default_factory=Encoding)
     model: RiskConfig = dataclasses.field(default_factory=lambda: RiskConfig(labels=0))
 
     def __post_init__(self) -> None:
