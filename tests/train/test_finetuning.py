@@ -268,8 +268,9 @@ def test_settings_beside_a_task_have_known_inputs() -> None:
 
 
 def test_embeddings_of_another_model_than_the_backbone_are_refused(
-    nights: Path, base: Path, tmp_path: Path
+    nights: Path, tmp_path: Path
 ) -> None:
+    base = write_base(tmp_path / "base")
     for path in sorted((nights / "embeddings" / "sequence").iterdir()):
         copy = tmp_path / "embeddings" / "sequence" / path.name
         copy.parent.mkdir(parents=True, exist_ok=True)
