@@ -17,7 +17,13 @@ from sleepfm_jax.train import baseline, demographic_start, head_settings, launch
 from sleepfm_jax.train.diagnosis import Diagnosis
 from sleepfm_jax.train.export import BACKBONE, NETWORK
 from sleepfm_jax.train.head_data import check_backbone, open_data
-from sleepfm_jax.train.head_settings import DEMOGRAPHICS, EMBEDDINGS, RECORDINGS, SIGNALS, HeadRun
+from sleepfm_jax.train.head_settings import (
+    DEMOGRAPHICS,
+    EMBEDDINGS,
+    RECORDINGS,
+    SIGNALS,
+    HeadSettings,
+)
 from sleepfm_jax.train.loop import Plan
 from sleepfm_jax.train.mesh import batch_shard, make_mesh
 from sleepfm_jax.train.residual_risk import OFFSET, demographic_config
@@ -26,7 +32,7 @@ from sleepfm_jax.train.staging import Staging
 Task = Staging | Diagnosis
 
 
-def finetune(settings: HeadRun, workdir: Path) -> signal.Signals | None:
+def finetune(settings: HeadSettings, workdir: Path) -> signal.Signals | None:
     """Trains a head in a work directory, or goes on with what is there.
 
     Args:
@@ -43,7 +49,7 @@ def finetune(settings: HeadRun, workdir: Path) -> signal.Signals | None:
     return launch.start(settings, workdir, prepare)
 
 
-def prepare(settings: HeadRun) -> Plan:
+def prepare(settings: HeadSettings) -> Plan:
     """Data, task and optimiser of a run, on all devices of all processes.
 
     Raises:
@@ -100,7 +106,7 @@ def head_of(
     return kind(**values)
 
 
-def _task(settings: HeadRun, nights: LabelledNights, backbone: SavedModel | None) -> Task:
+def _task(settings: HeadSettings, nights: LabelledNights, backbone: SavedModel | None) -> Task:
     """The task, with what only the data tell."""
     trained = None
     if settings.learn_from == RECORDINGS:
@@ -118,7 +124,6 @@ def _task(settings: HeadRun, nights: LabelledNights, backbone: SavedModel | None
     }
     if isinstance(settings, head_settings.Staging):
         return Staging(settings.model, weights=settings.weights, **around)
-    assert isinstance(settings, head_settings.Diagnosis)
     assert nights.outcomes is not None
     table = nights.outcomes
     labels = tuple(zip(table.labels, table.phenotypes, strict=True))
@@ -142,22 +147,24 @@ def _labels(model: RiskConfig, found: int) -> int:
 
 
 def _check_width(
-    settings: HeadRun, nights: LabelledNights, trained: FoundationConfig | None
+    settings: HeadSettings, nights: LabelledNights, trained: FoundationConfig | None
 ) -> None:
     """Whether the head takes what comes in."""
-    comes = settings.width
+    comes = settings.model.embed_dim
     if trained is not None:
         comes = trained.embed_dim
     elif settings.learn_from == EMBEDDINGS:
         comes = nights.nights.width  # type: ignore[attr-defined]
-    if comes != settings.width:
+    if comes != settings.model.embed_dim:
         raise InputError(
-            f"the embeddings are {comes} wide and the head {settings.width}: set "
+            f"the embeddings are {comes} wide and the head {settings.model.embed_dim}: set "
             f"--config.model.embed_dim={comes}"
         )
 
 
-def _given(settings: HeadRun, task: Task, backbone: SavedModel | None) -> dict[str, SavedModel]:
+def _given(
+    settings: HeadSettings, task: Task, backbone: SavedModel | None
+) -> dict[str, SavedModel]:
     """Models that were named to begin with, by the part of the state that takes them."""
     given = {}
     if settings.init:

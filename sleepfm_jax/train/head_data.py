@@ -16,7 +16,7 @@ from sleepfm_jax.input_pipeline.nights_by_number import NamesOnly, Opening
 from sleepfm_jax.input_pipeline.recorded_nights import RecordedNights
 from sleepfm_jax.saved_model import SavedModel
 from sleepfm_jax.train import head_settings
-from sleepfm_jax.train.head_settings import DEMOGRAPHICS, RECORDINGS, SIGNALS, HeadRun
+from sleepfm_jax.train.head_settings import DEMOGRAPHICS, RECORDINGS, SIGNALS, HeadSettings
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class HeadData:
     held_out: Iterable[Batch] | None
 
 
-def open_data(settings: HeadRun, part: int, parts: int) -> HeadData:
+def open_data(settings: HeadSettings, part: int, parts: int) -> HeadData:
     """Opens the nights of a run.
 
     Args:
@@ -95,7 +95,7 @@ class _WithoutSubjects:
             yield {name: rows for name, rows in batch.items() if name != "subject"}
 
 
-def _nights(settings: HeadRun, split: str) -> LabelledNights:
+def _nights(settings: HeadSettings, split: str) -> LabelledNights:
     """The labelled nights of a split."""
     data = settings.data
     what = "recordings" if settings.learn_from in (RECORDINGS, SIGNALS) else "embeddings"
@@ -117,7 +117,7 @@ def _nights(settings: HeadRun, split: str) -> LabelledNights:
     return labelled_nights.with_stages(folder, data.labels, split, splits, opening)
 
 
-def _opening(settings: HeadRun) -> Opening:
+def _opening(settings: HeadSettings) -> Opening:
     if settings.learn_from in (RECORDINGS, SIGNALS):
         return functools.partial(RecordedNights, slots=settings.batches.slots)
     return NamesOnly if settings.learn_from == DEMOGRAPHICS else EmbeddedNights

@@ -91,11 +91,6 @@ class HeadRun(Run):
         return (EMBEDDINGS, RECORDINGS)
 
     @property
-    def width(self) -> int:
-        """E, of the embeddings that the head takes."""
-        raise NotImplementedError
-
-    @property
     def longest(self) -> int:
         """The longest night, or crop, that the head takes, in steps."""
         return LONGEST
@@ -120,11 +115,6 @@ class Staging(HeadRun):
             raise InputError(
                 f"--config.weights are {self.weights}: give one of 0 or more for each stage"
             )
-
-    @property
-    def width(self) -> int:
-        """E, of the embeddings that the head takes."""
-        return self.model.embed_dim
 
     @property
     def longest(self) -> int:
@@ -179,14 +169,12 @@ class Diagnosis(HeadRun):
                 "or 0 (without)"
             )
 
-    @property
-    def width(self) -> int:
-        """E, of the embeddings that the head takes."""
-        return self.model.embed_dim
-
     def known_inputs(self) -> tuple[str, ...]:
         """What `learn_from` may be: "signals" trains a supervised model from newborn weights."""
         return (EMBEDDINGS, RECORDINGS, SIGNALS, DEMOGRAPHICS)
+
+
+HeadSettings = Staging | Diagnosis
 
 
 def check_head(
