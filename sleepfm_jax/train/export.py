@@ -47,7 +47,9 @@ def saved_model_of(
 
 
 def arrays_of(params: Tree, extra: Tree, part: str) -> dict[str, np.ndarray]:
-    """All numbers of a part of a state by path in it, on this process; no random streams.
+    """What a part of a state has learnt, by path in it, on this process.
+
+    That is its floating-point numbers: random streams and counters are none.
 
     Every process must call this when the state is spread over several.
 
@@ -59,7 +61,7 @@ def arrays_of(params: Tree, extra: Tree, part: str) -> dict[str, np.ndarray]:
     arrays = {
         name: array
         for name, array in (_by_name(params) | _by_name(extra)).items()
-        if name.startswith(f"{part}.") and not jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+        if name.startswith(f"{part}.") and jnp.issubdtype(array.dtype, jnp.floating)
     }
     return {name.removeprefix(f"{part}."): array for name, array in _whole(arrays).items()}
 
