@@ -17,9 +17,11 @@ import torch
 
 from conversion.writing import write_new
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.models.effnet import EffNetConfig
 
 PREFIX = "module."  # what DataParallel puts before every key
 COUNTER = "num_batches_tracked"
+TOWERS = tuple(EffNetConfig().channels)  # of the ICML 2024 system, each with a state dict
 
 # Losses are often stored as NumPy scalars, under NumPy 1's or 2's name; all plain values.
 _SCALAR: Any = np.float64(0).__reduce__()[0]
@@ -40,16 +42,19 @@ class Checkpoint:
         temperature: of the contrastive loss, a scalar; None in a bare state dict.
         training: epoch, losses and what else is a plain number or text, for provenance.
         prefix: `module.` if the file's keys carry it, else nothing.
+        towers: whose state dicts the file holds one by one; the keys of each begin with its name.
+            Empty if the file holds one network.
     """
 
     state_dict: dict[str, np.ndarray]
     temperature: np.ndarray | None
     training: dict[str, Any]
     prefix: str = ""
+    towers: tuple[str, ...] = ()
 
 
 def read(path: str | Path) -> Checkpoint:
-    """Reads a base checkpoint or a bare state dict, with or without the DataParallel prefix.
+    """Reads a base checkpoint, a bare state dict or three towers, with or without `module.`.
 
     Raises:
         InputError: the file is missing, damaged, or holds anything but finite float32 or float64
@@ -61,18 +66,38 @@ def read(path: str | Path) -> Checkpoint:
             f"{path}: holds a {type(content).__name__}, not a checkpoint; give the file with the "
             "state dict"
         )
-    rest = content if "state_dict" in content else {}
-    entries = content.get("state_dict", content)
+    towers = () if "state_dict" in content else _towers(path, content)
+    rest = content if "state_dict" in content or towers else {}
+    entries = _joined(content) if towers else content.get("state_dict", content)
     if not isinstance(entries, dict) or not entries:
         raise InputError(f"{path}: its state dict is empty; give another checkpoint")
     _check(path, entries)
-    prefix = PREFIX if all(key.startswith(PREFIX) for key in entries) else ""
+    begins = [*(f"{name}.{PREFIX}" for name in towers)] or [PREFIX]
+    prefix = PREFIX if all(key.startswith(tuple(begins)) for key in entries) else ""
     return Checkpoint(
-        {key.removeprefix(prefix): value.detach().numpy() for key, value in entries.items()},
+        {key.replace(prefix, "", 1): value.detach().numpy() for key, value in entries.items()},
         _temperature(path, rest.get("temperature")),
         {key: _plain(value) for key, value in rest.items() if _is_training(key, value)},
         prefix,
+        towers,
     )
+
+
+def _towers(path: str | Path, content: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The towers whose state dicts a file holds: all three or none."""
+    held = [name for name in TOWERS if isinstance(content.get(f"{name}_state_dict"), dict)]
+    lacking = [f"{name}_state_dict" for name in TOWERS if name not in held]
+    if held and lacking:
+        raise InputError(f"{path}: lacks {' and '.join(lacking)}; give a checkpoint of all towers")
+    return tuple(held)
+
+
+def _joined(content: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        f"{name}.{key}": value
+        for name in TOWERS
+        for key, value in content[f"{name}_state_dict"].items()
+    }
 
 
 def _load(path: Path) -> Any:
@@ -199,15 +224,25 @@ def write(path: str | Path, checkpoint: Checkpoint, overwrite: bool = False) -> 
     Raises:
         InputError: another file stands there, or it cannot be written.
     """
-    content: dict[str, Any] = {
-        checkpoint.prefix + key: torch.from_numpy(np.array(value))
-        for key, value in checkpoint.state_dict.items()
-    }
+    beside: dict[str, Any] = dict(checkpoint.training)
     if checkpoint.temperature is not None:
         temperature = torch.from_numpy(np.array(checkpoint.temperature))
-        content = {"state_dict": content, "temperature": temperature, **checkpoint.training}
-    elif checkpoint.training:
-        content = {"state_dict": content, **checkpoint.training}
+        beside = {"temperature": temperature, **beside}
+    content: dict[str, Any] = _tensors(checkpoint, "")
+    if checkpoint.towers:
+        dicts = {f"{name}_state_dict": _tensors(checkpoint, name + ".") for name in TOWERS}
+        content = {**dicts, **beside}
+    elif beside:
+        content = {"state_dict": content, **beside}
     file = io.BytesIO()
     torch.save(content, file)
     write_new(path, file.getvalue(), overwrite)
+
+
+def _tensors(checkpoint: Checkpoint, begin: str) -> dict[str, torch.Tensor]:
+    """Those entries whose keys begin so, under the rest of their keys."""
+    return {
+        checkpoint.prefix + key.removeprefix(begin): torch.from_numpy(np.array(value))
+        for key, value in checkpoint.state_dict.items()
+        if key.startswith(begin)
+    }

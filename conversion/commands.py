@@ -24,8 +24,6 @@ def import_(flags: argparse.Namespace) -> int:
                 "--config and --labels belong to --checkpoint, a release has its own; leave them"
             )
         return _take_release(flags, flags.output)
-    if not flags.config:
-        raise InputError("--checkpoint alone does not tell the model's size; add --config")
     model = import_files(flags.checkpoint, flags.config)
     if flags.labels:
         model = with_labels(model, flags.labels)
@@ -63,7 +61,8 @@ def compare(flags: argparse.Namespace) -> int:
             given.append(samples.of_night(flags.recording, flags.windows))
     elif flags.recording:
         raise InputError(
-            f"{flags.model}: is a head, which takes embeddings; --recording belongs to a base model"
+            f"{flags.model}: is of kind {kind_of(model.config)}, which is compared on noise alone; "
+            "--recording belongs to a base model"
         )
     else:
         given = [samples.noise_for_head(model.config, flags.seed)]

@@ -104,6 +104,11 @@ def write(
             the model.
     """
     model = published.of(config)
+    if model in published.TOLD_BY_CHECKPOINT:
+        raise InputError(
+            f"{path}: the published system has no config.json for such a model, its checkpoint "
+            "tells all; leave --config out"
+        )
     sizes = {key: getattr(config, field) for key, field in model.sizes.items()}
     content = dict(settings or _customary(model, sizes))
     if model is BASE:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from torch import Tensor
 
 from sleepfm_jax.models.batch_norm import Slots
+from sleepfm_jax.models.effnet import DEPTHS, EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import DemographicRiskConfig, StagingConfig, SupervisedRiskConfig
 from sleepfm_jax.models.kinds import Config
@@ -41,6 +43,10 @@ def layers(config: Config) -> tuple[Layer, ...]:
         return (TOKENIZER, SPATIAL_POOLING, POSITIONS, *_encoder(config), TEMPORAL_POOLING)
     if isinstance(config, StagingConfig):
         return (SPATIAL_POOLING, POSITIONS, *_encoder(config), STAGING_LSTM, STAGES)
+    if isinstance(config, SupervisedEffNetConfig):
+        return _tower("")
+    if isinstance(config, EffNetConfig):
+        return tuple(layer for name in config.channels for layer in _tower(f"{name}."))
     if isinstance(config, DemographicRiskConfig):
         return (_demographics(lambda net: net), _hazards(lambda net: net))
     pooled: tuple[Layer, ...] = (SPATIAL_POOLING,)
@@ -61,6 +67,34 @@ def _encoder_layer(number: int) -> Layer:
         lambda net, x: net.transformer_encoder.layers[number](x),
         lambda net, x: net.layers[number](x, jnp.ones((1, 1, x.shape[1]), bool)),
     )
+
+
+def _tower(begin: str) -> tuple[Layer, ...]:
+    """The layers of a tower of the ICML 2024 system; PyTorch has features before the length."""
+    tower: Callable[[Any], Any] = operator.attrgetter(begin[:-1]) if begin else lambda net: net
+    name = begin.replace(".", " ")
+
+    def stage(number: int) -> Layer:
+        return Layer(
+            f"{name}stage {number + 1}",
+            f"{begin}stage{number + 2}",
+            lambda net, x: tower(net).stage(number, x),
+            lambda net, x: tower(net).stage(number, x.swapaxes(1, 2)).swapaxes(1, 2),
+        )  # (B, I, L) to (B, O, L/2)
+
+    stem = Layer(
+        f"{name}stem",
+        f"{begin}stage1",
+        lambda net, x: tower(net).b0(tower(net).stage1(x)),
+        lambda net, x: tower(net).begin(x).swapaxes(1, 2),
+    )  # (B, C, T) to (B, 32, T/2)
+    head = Layer(
+        f"{name}head",
+        f"{begin}stage9",
+        lambda net, x: tower(net).head(x),
+        lambda net, x: tower(net).head(x.swapaxes(1, 2)),
+    )  # (B, 320, L) to (B, O)
+    return (stem, *map(stage, range(len(DEPTHS))), head)
 
 
 def _tokens(network: Any, signals: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """A model between its two homes: a published checkpoint and a model folder."""
 
 import dataclasses
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import torch
 from flax import nnx
 from torch import nn
 
-from conversion import checkpoints, config_json, published, weights
+from conversion import checkpoints, config_json, effnet, published, weights
 from conversion.checkpoints import COUNTER, Checkpoint
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.models.effnet import EffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.kinds import Config, network_of
 from sleepfm_jax.models.weights import shapes
@@ -24,14 +26,28 @@ BESIDE = (TEMPERATURE, "baseline.times", "baseline.cumulative")
 TABLE = "positional_encoding.pe"
 
 
-def import_files(checkpoint: str | Path, config: str | Path) -> SavedModel:
+def import_files(checkpoint: str | Path, config: str | Path | None = None) -> SavedModel:
     """A published checkpoint and its `config.json` as a model, made sure to come back bit-equal.
+
+    Args:
+        checkpoint: the file.
+        config: None for the networks of the ICML 2024 system, which have none.
 
     Raises:
         InputError: a file cannot be used, or the two do not fit each other.
     """
-    size, settings = config_json.read(config)
-    content = checkpoints.read(checkpoint)
+    if config is not None:
+        size, settings = config_json.read(config)
+        content = checkpoints.read(checkpoint)
+    else:
+        content = checkpoints.read(checkpoint)
+        settings, told = {}, effnet.size(content.state_dict)
+        if told is None:
+            raise InputError(
+                f"{checkpoint}: does not tell the model's size by itself; add --config with the "
+                "config.json that came with it"
+            )
+        size = told
     source = Path(checkpoint)
     provenance = {
         "checkpoint": source.name,
@@ -90,6 +106,7 @@ def export_checkpoint(model: SavedModel) -> Checkpoint:
         beside[TEMPERATURE],
         model.provenance.get("training", {}),
         model.provenance.get("prefix", ""),
+        checkpoints.TOWERS if isinstance(model.config, EffNetConfig) else (),
     )
 
 
@@ -146,5 +163,6 @@ def _complete(config: Config, state_dict: dict[str, np.ndarray]) -> Config:
     return dataclasses.replace(config, **found)
 
 
+@functools.cache
 def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return shapes(lambda: network_of(config, rngs=nnx.Rngs(0)))

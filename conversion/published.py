@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from conversion import table
+from conversion import effnet, table
 from conversion.reference import SetTransformer
+from conversion.reference_effnet import EffNet, EffNets
 from conversion.reference_heads import (
     DiagnosisFinetuneDemoOnlyEmbed,
     DiagnosisFinetuneFullLSTMCOXPH,
@@ -15,6 +16,7 @@ from conversion.reference_heads import (
     SleepEventLSTMClassifier,
 )
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import (
     DemographicRiskConfig,
@@ -132,6 +134,25 @@ CLASSES = (
         demographics=True,
     ),
 )
+# Published without a config.json: their checkpoints tell their sizes.
+TOLD_BY_CHECKPOINT = (
+    Published(
+        "EffNet towers",
+        "effnet",
+        EffNetConfig,
+        {"channels": "channels", "embed_dim": "embed_dim", "dropout": "dropout"},
+        effnet.effnet,
+        EffNets,
+    ),
+    Published(
+        "EffNet",
+        "supervised_effnet",
+        SupervisedEffNetConfig,
+        {"channels": "channels", "outputs": "classes", "dropout": "dropout"},
+        effnet.supervised_effnet,
+        EffNet,
+    ),
+)
 BY_NAME = {each.name: each for each in CLASSES}
 BY_KIND = {each.kind: each for each in CLASSES}
 
@@ -143,7 +164,7 @@ def of(config: Config) -> Published:
         InputError: there is none.
     """
     takes = bool(getattr(config, "demographics", 0))
-    for each in CLASSES:
+    for each in (*CLASSES, *TOLD_BY_CHECKPOINT):
         if each.config is type(config) and each.demographics == takes:
             return each
     raise InputError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from sleepfm_jax.input_pipeline import nights
 from sleepfm_jax.input_pipeline.modality import Modality
+from sleepfm_jax.models.effnet import CLIP, EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.heads import DemographicRiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.kinds import Config
 from sleepfm_jax.models.tokenizer import PATCH
@@ -82,7 +83,7 @@ class HeadSample:
 
 
 def noise_for_head(config: Config, seed: int) -> HeadSample:
-    """White noise: nights of all modalities and of one, or signals, or people."""
+    """White noise: nights of all modalities and of one, or signals, or people, or clips."""
     draw = np.random.default_rng(seed)
     D = getattr(config, "demographics", 0)
     people = (draw.random((1, D)),) if D else ()
@@ -96,6 +97,11 @@ def noise_for_head(config: Config, seed: int) -> HeadSample:
         tags = np.repeat(np.arange(len(CHANNELS)), CHANNELS)[None]
         call = ((signals, *people), (signals, tags, np.array([S]), *people))
         return HeadSample(name, f"{name}: {S * 5} s of {C} channels", (call,))
+    if isinstance(config, EffNetConfig | SupervisedEffNetConfig):
+        taken = config.channels
+        C = taken if isinstance(taken, int) else sum(taken.values())
+        clips = draw.standard_normal((2, C, CLIP))
+        return HeadSample(name, f"{name}: 2 clips of {C} channels", (((clips,), (clips,)),))
     nights = []
     for there in (np.ones(len(Modality), bool), np.arange(len(Modality)) == Modality.RESP):
         x = draw.standard_normal((1, len(Modality), STEPS, config.embed_dim))

@@ -104,7 +104,7 @@ def foundation(config: FoundationConfig) -> Table:
         **_tokenizer(),
         **_pooling("spatial_pooling"),
         "positional_encoding.pe": ("positions", TABLE_ROWS),
-        **_under("layer_norm", "norm", LAYER_NORM),
+        **under("layer_norm", "norm", LAYER_NORM),
         **_encoder(config.num_layers),
         **_pooling("temporal_pooling"),
     }
@@ -115,10 +115,10 @@ def staging(config: StagingConfig) -> Table:
     return {
         **_pooling("spatial_pooling"),
         "positional_encoding.pe": ("positions", TABLE_ROWS),
-        **_under("layer_norm", "norm", LAYER_NORM),
+        **under("layer_norm", "norm", LAYER_NORM),
         **_encoder(config.num_layers),
         **_lstm("lstm", config.num_layers),
-        **_under("fc", "out", DENSE),
+        **under("fc", "out", DENSE),
     }
 
 
@@ -141,8 +141,8 @@ def supervised_risk(config: SupervisedRiskConfig) -> Table:
 def demographic_risk(_: DemographicRiskConfig) -> Table:
     """The table of `DiagnosisFinetuneDemoOnlyEmbed` (spec §3), as `foundation`."""
     return {
-        **_under("demo_embedding.0", "demographics.linear", DENSE),
-        **_under("disease_heads", "out", DENSE),
+        **under("demo_embedding.0", "demographics.linear", DENSE),
+        **under("disease_heads", "out", DENSE),
     }
 
 
@@ -151,18 +151,18 @@ def _tokenizer() -> Table:
     for n in range(6):
         names = {"conv": 4 * n, "batch_norm": 4 * n + 1, "layer_norm": 4 * n + 3}
         path = f"tokenizer.blocks.{n}"
-        table |= _under("patch_embedding.tokenizer", path, TOKENIZER_BLOCK, **names)
-    return table | _under("patch_embedding.tokenizer.26", "tokenizer.out", DENSE)
+        table |= under("patch_embedding.tokenizer", path, TOKENIZER_BLOCK, **names)
+    return table | under("patch_embedding.tokenizer.26", "tokenizer.out", DENSE)
 
 
 def _pooling(name: str) -> Table:
-    return _under(f"{name}.transformer_layer", f"{name}.layer", ENCODER_LAYER)
+    return under(f"{name}.transformer_layer", f"{name}.layer", ENCODER_LAYER)
 
 
 def _encoder(layers: int) -> Table:
     table: Table = {}
     for n in range(layers):
-        table |= _under(f"transformer_encoder.layers.{n}", f"layers.{n}", ENCODER_LAYER)
+        table |= under(f"transformer_encoder.layers.{n}", f"layers.{n}", ENCODER_LAYER)
     return table
 
 
@@ -171,18 +171,19 @@ def _lstm(path: str, layers: int) -> Table:
     for n in range(layers):
         for suffix, direction in (("", "forward"), ("_reverse", "backward")):
             entries = {f"{key}{suffix}": entry for key, entry in LSTM.items()}
-            table |= _under("lstm", f"{path}.layers.{n}.{direction}", entries, n=n)
+            table |= under("lstm", f"{path}.layers.{n}.{direction}", entries, n=n)
     return table
 
 
 def _recurrent_risk(config: RiskConfig | SupervisedRiskConfig) -> Table:
     table = _lstm("risk.lstm", config.num_layers)
     if config.demographics:
-        table |= _under("demo_embedding.0", "risk.demographics.linear", DENSE)
-    return table | _under("disease_heads", "risk.out", DENSE)
+        table |= under("demo_embedding.0", "risk.demographics.linear", DENSE)
+    return table | under("disease_heads", "risk.out", DENSE)
 
 
-def _under(torch_prefix: str, flax_prefix: str, entries: Entries, **names: int) -> Table:
+def under(torch_prefix: str, flax_prefix: str, entries: Entries, **names: int) -> Table:
+    """Entries of a part under the part's name on either side; `names` fill in numbers of keys."""
     return {
         f"{torch_prefix}.{key.format(**names)}": (f"{flax_prefix}.{path}", transform)
         for key, (path, transform) in entries.items()

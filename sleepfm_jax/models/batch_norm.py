@@ -1,7 +1,7 @@
-"""Batch norm whose training statistics are taken per modality over real channels (spec §2).
+"""Batch norm as PyTorch counts its running statistics, over a batch or per modality (spec §2, §5).
 
-The published training calls the model once a modality; one call over all slots gives the same
-numbers if each modality keeps its own statistics and the running ones are updated in its order.
+The published pretraining calls the foundation model once a modality; one call over all slots gives
+the same numbers if each modality keeps its own statistics and the running ones go in its order.
 """
 
 from typing import NamedTuple
@@ -36,11 +36,10 @@ class Statistics(NamedTuple):
     var: jax.Array
 
 
-class ModalityBatchNorm(nnx.Module):
-    """Batch norm over the last axis, one set of statistics a modality while training.
+class RunningNorm(nnx.Module):
+    """Scale, bias and running statistics, which follow PyTorch.
 
-    Running statistics follow PyTorch: momentum 0.1, unbiased variance, one update for each modality
-    present in the batch, in modality order; `count` is PyTorch's `num_batches_tracked`.
+    Momentum is 0.1, the running variance the unbiased one; `count` is `num_batches_tracked`.
 
     Args:
         features: size of the last axis.
@@ -62,11 +61,52 @@ class ModalityBatchNorm(nnx.Module):
         if use_running_average is not None:
             self.use_running_average = use_running_average
 
-    def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
-        """Normalises (…, B, C, S, L, F) with given statistics; returns the same shape."""
+    def normalise(self, x: jax.Array, statistics: Statistics) -> jax.Array:
+        """(…, F) with given statistics; returns the same shape."""
         mean, var = statistics
         factor = self.scale[...] * jax.lax.rsqrt(var + EPSILON)
         return ((x - mean) * factor + self.bias[...]).astype(self.dtype)
+
+    def update(self, mean: jax.Array, var: jax.Array, values: jax.Array | int) -> None:
+        """One step of the running statistics.
+
+        Args:
+            mean: (F,) of a batch.
+            var: (F,), biased.
+            values: how many each is of; nothing changes if there are none.
+        """
+        values = jnp.asarray(values, mean.dtype)
+        unbiased = var * (values / jnp.maximum(values - 1.0, 1.0))
+        rate = jnp.where(values > 0, MOMENTUM, 0.0)
+        self.mean[...] += (rate * (mean - self.mean[...])).astype(self.mean.dtype)
+        self.var[...] += (rate * (unbiased - self.var[...])).astype(self.var.dtype)
+        self.count[...] += (values > 0).astype(self.count.dtype)
+
+
+class BatchNorm(RunningNorm):
+    """Batch norm over the last axis, its statistics those of the whole batch while training."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(…, F) to the same."""
+        if self.use_running_average:
+            return self.normalise(x, Statistics(self.mean[...], self.var[...]))
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        axes = tuple(range(x.ndim - 1))
+        mean = x.mean(axes)  # (F,)
+        var = jnp.square(x - mean).mean(axes)
+        self.update(mean, var, x.size // x.shape[-1])
+        return self.normalise(x, Statistics(mean, var))
+
+
+class ModalityBatchNorm(RunningNorm):
+    """Batch norm over the last axis, one set of statistics a modality while training.
+
+    The running ones take one step for each modality present in the batch, in modality order.
+    """
+
+    def __call__(self, x: jax.Array, statistics: Statistics) -> jax.Array:
+        """Normalises (…, B, C, S, L, F) with given statistics; returns the same shape."""
+        return self.normalise(x, statistics)
 
     def statistics(self, x: jax.Array, slots: Slots) -> Statistics:
         """What to normalise with: the batch's statistics while training, else the running ones.
@@ -95,13 +135,6 @@ class ModalityBatchNorm(nnx.Module):
         mean = modality_mean((x * real).sum(axis=(0, 3, 4)))
         centred = (x - of_slots(mean)) * real
         var = modality_mean(jnp.square(centred).sum(axis=(0, 3, 4)))
-        self._update_running(mean, var, values)
-        return Statistics(of_slots(mean), of_slots(var))
-
-    def _update_running(self, mean: jax.Array, var: jax.Array, values: jax.Array) -> None:
-        unbiased = var * (values / jnp.maximum(values - 1.0, 1.0))[:, None]  # (M, F)
         for m in range(values.shape[0]):
-            rate = jnp.where(values[m] > 0, MOMENTUM, 0.0)
-            self.mean[...] += (rate * (mean[m] - self.mean[...])).astype(self.mean.dtype)
-            self.var[...] += (rate * (unbiased[m] - self.var[...])).astype(self.var.dtype)
-            self.count[...] += (values[m] > 0).astype(self.count.dtype)
+            self.update(mean[m], var[m], values[m])
+        return Statistics(of_slots(mean), of_slots(var))

@@ -4,6 +4,12 @@ from typing import Any, NamedTuple
 
 from flax import nnx
 
+from sleepfm_jax.models.effnet import (
+    EffNet,
+    EffNetConfig,
+    SupervisedEffNet,
+    SupervisedEffNetConfig,
+)
 from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
 from sleepfm_jax.models.heads import (
     DemographicRisk,
@@ -18,7 +24,13 @@ from sleepfm_jax.models.heads import (
 from sleepfm_jax.models.layers import Numerics
 
 Config = (
-    FoundationConfig | StagingConfig | RiskConfig | DemographicRiskConfig | SupervisedRiskConfig
+    FoundationConfig
+    | StagingConfig
+    | RiskConfig
+    | DemographicRiskConfig
+    | SupervisedRiskConfig
+    | EffNetConfig
+    | SupervisedEffNetConfig
 )
 
 
@@ -40,6 +52,8 @@ KINDS = {
     "risk": Kind(RiskConfig, DiseaseRisk),
     "demographic_risk": Kind(DemographicRiskConfig, DemographicRisk),
     "supervised_risk": Kind(SupervisedRiskConfig, SupervisedRisk),
+    "effnet": Kind(EffNetConfig, EffNet),
+    "supervised_effnet": Kind(SupervisedEffNetConfig, SupervisedEffNet),
 }
 
 
