@@ -81,7 +81,7 @@ def test_every_file_has_its_room() -> None:
 def test_the_input_pipeline_is_numpy_and_readers_of_files() -> None:
     """Its workers start in milliseconds and fork safely."""
     outside = {n.split(".")[0] for n in imported("input_pipeline") if not belongs(n)}
-    readers = {"mne", "h5py", "edfio", "grain", "absl"}
+    readers = {"mne", "h5py", "edfio", "grain", "absl", "wfdb"}
     readers |= {"array_record", "google", "tensorflow_datasets", "zstandard"}
     assert outside - sys.stdlib_module_names <= {"numpy", "scipy", *readers}
 
