@@ -1,5 +1,6 @@
 import dataclasses
 import pickle
+from typing import SupportsIndex
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ class Numbered:
     """A source whose clips hold their number."""
 
     stages: np.ndarray
-    nights = ("a", "b")
-    subjects = ("p", "q")
+    nights: tuple[str, ...] = ("a", "b")
+    subjects: tuple[str, ...] = ("p", "q")
 
     def __post_init__(self) -> None:
         self.night_of = np.repeat(np.arange(2, dtype=np.int32), [2, len(self.stages) - 2])
@@ -25,7 +26,8 @@ class Numbered:
     def __len__(self) -> int:
         return len(self.stages)
 
-    def __getitem__(self, index: int) -> Clip:
+    def __getitem__(self, index: SupportsIndex) -> Clip:
+        index = int(index)
         signals = np.full((9, clips.SAMPLES), index, np.float16)
         night = self.nights[self.night_of[index]]
         return Clip(signals, np.ones(9, bool), int(self.stages[index]), night, self.starts[index])
