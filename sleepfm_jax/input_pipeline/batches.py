@@ -9,10 +9,10 @@ import zlib
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.batch_streams import Endless, Fixed, State, rows_of
-from sleepfm_jax.input_pipeline.batching import Batching
-from sleepfm_jax.input_pipeline.collate import Batch, Parts
+from sleepfm_jax.input_pipeline.batching import Batching, SampleBatching
+from sleepfm_jax.input_pipeline.collate import Batch, Form, Parts, Source, WindowRows
 from sleepfm_jax.input_pipeline.order import GROUPED, Order, Sample
-from sleepfm_jax.input_pipeline.windows import Source
+from sleepfm_jax.input_pipeline.windows import Source as Windows
 
 __all__ = ["Batch", "Batching", "held_out", "pretraining"]
 
@@ -20,7 +20,7 @@ MOST_THREADS = 16
 
 
 def pretraining(
-    source: Source, batching: Batching, process: int = 0, processes: int = 1
+    source: Windows, batching: Batching, process: int = 0, processes: int = 1
 ) -> Endless:
     """Batches for pretraining, without end.
 
@@ -44,36 +44,12 @@ def pretraining(
         InputError: the batch does not divide by the processes, or there are too few windows or
             nights; from `next`: a window is damaged.
     """
-    rows = rows_of(batching.batch_size, process, processes)
-    order = Order(
-        source.night_of, batching.batch_size, batching.seed, batching.nights, batching.run
-    )
-    order_of: State = {
-        "batch_size": batching.batch_size,
-        "seed": batching.seed,
-        "nights": batching.nights,
-        "windows": len(source),
-        "data": _fingerprint(source),
-    }
-    if batching.nights == GROUPED:
-        order_of["run"] = batching.run
-    parts = Parts(
-        source,
-        order,
-        rows,
-        slots=batching.slots,
-        seed=batching.seed,
-        augmentation=batching.augmentation,
-        skip_damaged=batching.skip_damaged,
-        threads=batching.threads or max(_cores() // max(batching.workers, 1), 1),
-    )
-    return Endless(
-        parts, order.batches, order_of, ahead=batching.prefetch, workers=batching.workers
-    )
+    form = WindowRows(batching.slots, batching.seed, batching.augmentation)
+    return endless(source, form, batching, process, processes)
 
 
 def held_out(
-    source: Source,
+    source: Windows,
     windows: int,
     batch_size: int,
     slots: int = 16,
@@ -100,18 +76,81 @@ def held_out(
         InputError: the batch does not divide by the processes, or a value makes no sense; from the
             iteration: a window is damaged.
     """
-    Batching(batch_size=batch_size, slots=slots, seed=seed)
-    if windows < 1:
-        raise InputError(f"a sample of {windows} windows holds none: give 1 or more")
-    rows = rows_of(batch_size, process, processes)
-    sample = Sample(len(source), windows, batch_size, seed)
-    return Fixed(
-        Parts(source, sample, rows, slots=slots, seed=seed, threads=_cores()), sample.batches
+    batching = Batching(batch_size=batch_size, slots=slots, seed=seed)
+    return fixed(source, WindowRows(slots, seed), windows, batching, process, processes)
+
+
+def endless(
+    source: Source, form: Form, batching: SampleBatching, process: int, processes: int
+) -> Endless:
+    """Batches of any samples to train on.
+
+    Args:
+        source: of samples.
+        form: what a row holds.
+        batching: how they become batches.
+        process: this one, from 0.
+        processes: that each take their contiguous rows of a batch.
+
+    Raises:
+        InputError: as `pretraining`.
+    """
+    rows = rows_of(batching.batch_size, process, processes)
+    order = Order(
+        source.night_of, batching.batch_size, batching.seed, batching.nights, batching.run
+    )
+    order_of: State = {
+        "batch_size": batching.batch_size,
+        "seed": batching.seed,
+        "nights": batching.nights,
+        "windows": len(source),
+        "data": _fingerprint(source),
+    }
+    if batching.nights == GROUPED:
+        order_of["run"] = batching.run
+    parts = Parts(
+        source,
+        order,
+        rows,
+        form,
+        skip_damaged=batching.skip_damaged,
+        threads=batching.threads or max(_cores() // max(batching.workers, 1), 1),
+    )
+    return Endless(
+        parts, order.batches, order_of, ahead=batching.prefetch, workers=batching.workers
     )
 
 
+def fixed(
+    source: Source,
+    form: Form,
+    samples: int,
+    batching: SampleBatching,
+    process: int,
+    processes: int,
+) -> Fixed:
+    """Batches of any samples to validate on: a fixed choice of them, the last batch filled up.
+
+    Args:
+        source: of samples.
+        form: what a row holds.
+        samples: to choose; all, if there are fewer.
+        batching: its size and seed count here.
+        process: this one, from 0.
+        processes: that each take their rows.
+
+    Raises:
+        InputError: as `held_out`.
+    """
+    if samples < 1:
+        raise InputError(f"a sample of {samples} windows holds none: give 1 or more")
+    rows = rows_of(batching.batch_size, process, processes)
+    chosen = Sample(len(source), samples, batching.batch_size, batching.seed)
+    return Fixed(Parts(source, chosen, rows, form, threads=_cores()), chosen.batches)
+
+
 def _fingerprint(source: Source) -> int:
-    """Of what decides, beside the settings, which window stands where."""
+    """Of what decides, beside the settings, which sample stands where."""
     return zlib.crc32(source.night_of.tobytes(), zlib.crc32("\n".join(source.nights).encode()))
 
 

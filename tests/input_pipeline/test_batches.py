@@ -217,7 +217,7 @@ def test_settings_that_make_no_sense_are_refused(setting: str, value: float) -> 
 def test_other_settings_that_make_no_sense() -> None:
     with pytest.raises(InputError, match="nights is 'together': give 'mixed', 'grouped' or"):
         Batching(nights="together")
-    with pytest.raises(InputError, match="batch of 128 is not made of runs of 3 windows"):
+    with pytest.raises(InputError, match="batch of 128 is not made of runs of 3 samples"):
         Batching(nights="grouped", run=3)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.augment import Augmentation
-from sleepfm_jax.input_pipeline.collate import Batch, Parts
+from sleepfm_jax.input_pipeline.collate import Batch, Parts, WindowRows
 from sleepfm_jax.input_pipeline.windows import SAMPLES, Window
 from tests.input_pipeline.fake_windows import FakeWindows
 
@@ -28,7 +28,9 @@ class Listed:
 def parts(*batches: list[int], slots: int = 8, **settings: object) -> Parts:
     rows = settings.pop("rows", slice(None))
     source = settings.pop("source", FakeWindows([6, 6, 6, 6]))
-    return Parts(source, Listed(*batches), rows, slots=slots, **settings)  # type: ignore[arg-type]
+    looks = {name: settings.pop(name) for name in ("seed", "augmentation") if name in settings}
+    form = WindowRows(slots, **looks)  # type: ignore[arg-type]
+    return Parts(source, Listed(*batches), rows, form, **settings)  # type: ignore[arg-type]
 
 
 def test_rows_hold_their_windows(monkeypatch: pytest.MonkeyPatch) -> None:
