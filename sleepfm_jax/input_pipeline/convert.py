@@ -1,33 +1,31 @@
-"""A night's channels from EDF, BDF or an MNE Raw to the model's rate, one after the other.
+"""A night's channels from EDF, BDF, WFDB or an MNE Raw to the model's rate, one after the other.
 
 A few channels are converted ahead, each in its own thread, so that a night uses all cores and needs
 the memory of a few channels.
 """
 
 import contextlib
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import edf
-from sleepfm_jax.input_pipeline.edf import EdfRecording
+from sleepfm_jax.input_pipeline import source_files
 from sleepfm_jax.input_pipeline.montage import Chosen, Montage
 from sleepfm_jax.input_pipeline.quality import Gauge
 from sleepfm_jax.input_pipeline.raw import RawRecording
 from sleepfm_jax.input_pipeline.recordings import Signal
 from sleepfm_jax.input_pipeline.resample import Stretch, to_model_rate
+from sleepfm_jax.input_pipeline.source_files import Recorded
 from sleepfm_jax.version import __version__
 
 if TYPE_CHECKING:  # importing MNE takes a while, and whoever has a Raw has imported it
     import mne
 
-Source: TypeAlias = "str | os.PathLike[str] | mne.io.BaseRaw | EdfRecording | RawRecording"
+Source: TypeAlias = "str | os.PathLike[str] | mne.io.BaseRaw | Recorded | RawRecording"
 
 PATCH = 5.0  # seconds; the model's smallest step
 NOT_FINITE = "it holds samples that are no numbers"
@@ -72,7 +70,7 @@ def convert(
     ...     recordings.write("night.hdf5", night, night.provenance)
 
     Args:
-        source: path to EDF or BDF, an `mne.io.Raw`, or either opened.
+        source: path to EDF, BDF or a WFDB header, an `mne.io.Raw`, or either opened.
         montage: which channels to use; None: the default rules.
         threads: that convert channels.
 
@@ -93,9 +91,7 @@ class Conversion:
             samples are not all numbers.
     """
 
-    def __init__(
-        self, recording: EdfRecording | RawRecording, montage: Montage, threads: int
-    ) -> None:
+    def __init__(self, recording: Recorded | RawRecording, montage: Montage, threads: int) -> None:
         """Chooses the channels.
 
         Args:
@@ -167,11 +163,11 @@ class Conversion:
 
 
 @contextlib.contextmanager
-def _opened(source: Source) -> Iterator[EdfRecording | RawRecording]:
-    if isinstance(source, EdfRecording | RawRecording):
+def _opened(source: Source) -> Iterator[Recorded | RawRecording]:
+    if isinstance(source, Recorded | RawRecording):
         yield source
     elif isinstance(source, str | os.PathLike):
-        with edf.open_recording(source) as recording:
+        with source_files.open_recording(source) as recording:
             yield recording
     elif hasattr(source, "load_data"):  # MNE reads all channels as fast as one: it reads once
         yield RawRecording(source if source.preload else source.copy().load_data())
@@ -179,7 +175,7 @@ def _opened(source: Source) -> Iterator[EdfRecording | RawRecording]:
         raise TypeError(f"{source!r} is no path, mne.io.Raw or open recording")
 
 
-def _provenance(recording: EdfRecording | RawRecording) -> dict[str, str | float]:
+def _provenance(recording: Recorded | RawRecording) -> dict[str, str | float]:
     entries: dict[str, str | float] = {
         "software": f"sleepfm-jax {__version__}",
         "source_format": recording.format,
@@ -187,12 +183,6 @@ def _provenance(recording: EdfRecording | RawRecording) -> dict[str, str | float
     }
     if recording.path:
         entries["source"] = recording.path.name
-    if recording.path and isinstance(recording, EdfRecording):  # a Raw may have been changed
-        entries["sha256"] = content_hash(recording.path)
+    if recording.path and isinstance(recording, Recorded):  # a Raw may have been changed
+        entries["sha256"] = source_files.content_hash(recording.path)
     return entries
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

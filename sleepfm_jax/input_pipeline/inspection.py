@@ -11,9 +11,10 @@ from pathlib import Path
 
 import h5py
 
-from sleepfm_jax.input_pipeline import channels, edf, nights, recordings
+from sleepfm_jax.input_pipeline import channels, nights, recordings, source_files
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.montage import Montage
+from sleepfm_jax.input_pipeline.source_files import Recorded, SourceSignal
 
 SAYS_THE_FILE = "so says the preprocessed recording"
 
@@ -51,7 +52,7 @@ class Inspection:
 
     Attributes:
         path: the file.
-        format: "EDF", "EDF+C", "EDF+D", "BDF", … or "HDF5".
+        format: "EDF", "EDF+C", "EDF+D", "BDF", …, "WFDB" or "HDF5".
         duration: seconds, gaps included.
         gaps: (start, stop) of each, in seconds from the first sample; None where the file does
             not tell.
@@ -80,7 +81,7 @@ def inspect(path: str | os.PathLike[str], montage: Montage | None = None) -> Ins
     """Looks into a recording.
 
     Args:
-        path: an EDF, BDF or HDF5 file.
+        path: an EDF, BDF or HDF5 file, or the header of a WFDB record.
         montage: which channels to use; None: the default rules, and of a preprocessed recording
             every channel.
 
@@ -90,13 +91,14 @@ def inspect(path: str | os.PathLike[str], montage: Montage | None = None) -> Ins
     if Path(path).suffix.lower() in (".hdf5", ".h5") or h5py.is_hdf5(path):
         with recordings.open_recording(path) as recording:
             return _of_hdf5(recording, montage)
-    with edf.open_recording(path) as recording:
-        return _of_edf(recording, montage or Montage())
+    with source_files.open_recording(path) as recording:
+        return _of_signals(recording, montage or Montage())
 
 
-def _of_edf(recording: edf.EdfRecording, montage: Montage) -> Inspection:
+def _of_signals(recording: Recorded, montage: Montage) -> Inspection:
     labels = [signal.label for signal in recording.signals]
     uses = _uses(labels, montage)
+    signals: Sequence[SourceSignal] = recording.signals
     segments = recording.segments
     return Inspection(
         path=recording.path,
@@ -105,7 +107,7 @@ def _of_edf(recording: edf.EdfRecording, montage: Montage) -> Inspection:
         gaps=tuple((before[1], after[0]) for before, after in itertools.pairwise(segments)),
         channels=tuple(
             _channel(signal.label, signal.rate, signal.unit, use)
-            for signal, use in zip(recording.signals, uses, strict=True)
+            for signal, use in zip(signals, uses, strict=True)
         ),
         notes=() if labels else ("the file holds annotations only",),
     )

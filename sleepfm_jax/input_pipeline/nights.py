@@ -1,6 +1,6 @@
-"""A night from any source (EDF, BDF, an MNE Raw, a recording in HDF5), ready for the model.
+"""A night from any source (EDF, BDF, WFDB, an MNE Raw, a recording in HDF5), ready for the model.
 
-Through preprocessed HDF5 or directly from EDF: the float16 samples are the same.
+Through preprocessed HDF5 or directly from the signals: the float16 samples are the same.
 """
 
 import dataclasses
@@ -56,7 +56,7 @@ def load(source: "Source | Recording", montage: Montage | None = None, threads: 
     ((13, 3686400), ('C3-M2', 'C4-M1'))
 
     Args:
-        source: path to EDF, BDF or HDF5, an `mne.io.Raw`, or any of these opened.
+        source: path to EDF, BDF, a WFDB header or HDF5, an `mne.io.Raw`, or any of these opened.
         montage: which channels to use; None: the default rules, and of a preprocessed recording
             every channel.
         threads: that convert channels.

@@ -12,7 +12,13 @@ import numpy as np
 
 from sleepfm_jax import atomic
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import edf, night_windows, nights, recordings, window_record
+from sleepfm_jax.input_pipeline import (
+    night_windows,
+    nights,
+    recordings,
+    source_files,
+    window_record,
+)
 from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.night_windows import NightWindows
 from sleepfm_jax.input_pipeline.resample import RATE
@@ -88,7 +94,7 @@ def cut_night(
     """Cuts one night.
 
     Args:
-        path: a recording (HDF5), EDF or BDF file.
+        path: a recording (HDF5), EDF, BDF or WFDB (.hea) file.
         name: of the night.
         file: where its records shall wait.
         montage: which channels to use.
@@ -106,12 +112,12 @@ def cut_night(
     if split is None:
         return "in none of the published splits"
     subject = splits.subject_of(name)
-    if path.suffix.lower() not in sources.EDF_SUFFIXES:
+    if path.suffix.lower() not in sources.SIGNAL_SUFFIXES:
         with recordings.open_recording(path) as recording:
             night = night_windows.of_recording(recording, montage)
             _Cut(night, rule).write(path, file, name, subject, split)
         return None
-    with edf.open_recording(path) as recorded:
+    with source_files.open_recording(path) as recorded:
         if not recorded.signals:
             return "annotations only"
         night = night_windows.of_night(nights.load(recorded, montage))

@@ -8,14 +8,14 @@ from pathlib import Path
 from sleepfm_jax import inference
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.inference import Model
-from sleepfm_jax.input_pipeline import edf, embeddings, nights
+from sleepfm_jax.input_pipeline import embeddings, nights, source_files
 from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.nights import Night
 from sleepfm_jax.jobs import runner, sources
 from sleepfm_jax.jobs.read_ahead import ReadAhead
 from sleepfm_jax.jobs.sources import Source
 
-SUFFIXES = sources.RECORDING_SUFFIXES + sources.EDF_SUFFIXES
+SUFFIXES = sources.RECORDING_SUFFIXES + sources.SIGNAL_SUFFIXES
 
 
 def embed(
@@ -32,7 +32,8 @@ def embed(
     """Embeds all nights; what is there already, unchanged and of the same model is skipped.
 
     Args:
-        paths: recordings (HDF5), EDF and BDF files, and folders that are searched for them.
+        paths: recordings (HDF5), EDF, BDF and WFDB (.hea) files, and folders that are
+            searched for them.
         model: a model folder.
         output: folder for `pooled/NAME.hdf5` and `sequence/NAME.hdf5`; below a folder that was
             given, subfolders are kept, so that equal names do not meet.
@@ -109,16 +110,16 @@ def load(path: Path, montage: Montage | None, threads: int) -> Night | str:
     """A night from a recording of any kind, or the reason why it has none.
 
     Args:
-        path: HDF5, EDF or BDF.
+        path: HDF5, EDF, BDF or a WFDB header.
         montage: which channels to use, as in `embed`.
-        threads: that convert an EDF's channels.
+        threads: that convert a night's channels.
 
     Raises:
         InputError: the recording cannot be used.
     """
-    if path.suffix.lower() not in sources.EDF_SUFFIXES:
+    if path.suffix.lower() not in sources.SIGNAL_SUFFIXES:
         return nights.load(path, montage)
-    with edf.open_recording(path) as recording:
+    with source_files.open_recording(path) as recording:
         if not recording.signals:
             return "annotations only"
         return nights.load(recording, montage, threads)

@@ -24,7 +24,8 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
     """All nights at and under `paths`; of a folder of stored embeddings, those of 5 seconds.
 
     Args:
-        paths: recordings, stored embeddings (HDF5), EDF and BDF files, and folders of them.
+        paths: recordings, stored embeddings (HDF5), EDF, BDF and WFDB (.hea) files, and folders of
+            them.
 
     Raises:
         InputError: a path does not exist, or there is no night.
@@ -45,7 +46,7 @@ class Foundation:
         montage: which channels of recordings to use; None: the default rules.
         dtype: in which it computes, as in `inference.load`.
         precision: of its matrix products, as in `inference.load`.
-        threads: that convert an EDF's channels.
+        threads: that convert a night's channels.
         needed: whether the head takes embeddings, rather than signals or neither.
     """
 
@@ -74,8 +75,8 @@ class Foundation:
             InputError: the file cannot be used, its embeddings are another model's, or it is a
                 recording and the folder has no foundation model.
         """
-        is_edf = source.path.suffix.lower() in sources.EDF_SUFFIXES
-        step = None if is_edf else embeddings.step(source.path)
+        is_signals = source.path.suffix.lower() in sources.SIGNAL_SUFFIXES
+        step = None if is_signals else embeddings.step(source.path)
         if step is None:
             if self._needed and not self.sha256:
                 raise InputError(

@@ -28,7 +28,7 @@ from sleepfm_jax.version import __version__
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = sources.RECORDING_SUFFIXES + sources.EDF_SUFFIXES
+SUFFIXES = sources.RECORDING_SUFFIXES + sources.SIGNAL_SUFFIXES
 
 
 def pack(
@@ -44,7 +44,8 @@ def pack(
     """Packs all nights into a store, which is there when complete and not before.
 
     Args:
-        paths: recordings (HDF5), EDF and BDF files, and folders that are searched for them.
+        paths: recordings (HDF5), EDF, BDF and WFDB (.hea) files, and folders that are
+            searched for them.
         output: folder that becomes the store; failures.csv in it lists nights that failed.
         montage: which channels to use; None: the default rules, and of a preprocessed recording
             every channel.

@@ -1,4 +1,4 @@
-"""Many nights of EDF or BDF to recordings at the model's rate, one HDF5 a night."""
+"""Many nights of EDF, BDF or WFDB to recordings at the model's rate, one HDF5 a night."""
 
 import dataclasses
 import functools
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import edf, recordings
-from sleepfm_jax.input_pipeline.convert import content_hash, convert
+from sleepfm_jax.input_pipeline import recordings, source_files
+from sleepfm_jax.input_pipeline.convert import convert
 from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.recording_writer import FORMAT
 from sleepfm_jax.jobs import runner, sources
@@ -30,7 +30,7 @@ def preprocess(
     """Makes recordings of all nights; what is there already and unchanged is skipped.
 
     Args:
-        paths: EDF and BDF files, and folders that are searched for them.
+        paths: EDF and BDF files, headers of WFDB records, and folders that are searched for them.
         output: folder for the recordings. A file's recording is `output/NAME.hdf5`; below a folder
             that was given, subfolders are kept, so that equal names do not meet.
         montage: which channels to use; None: the default rules.
@@ -89,7 +89,7 @@ def preprocess_night(
     settings = sources.montage_digest(montage, FORMAT)
     if not overwrite and _is_made(source.path, target, settings):
         return "done before"
-    with edf.open_recording(source.path) as recording:
+    with source_files.open_recording(source.path) as recording:
         if not recording.signals:
             return "annotations only"
         with convert(recording, montage, threads) as night:
@@ -125,7 +125,7 @@ def _is_made(source: Path, target: Path, settings: str) -> bool:
         )
     same_state = made.get("source_state") == sources.state(source)
     same_place = made.get("source_place") == sources.place(source)
-    same = (same_state and same_place) or made["sha256"] == content_hash(source)
+    same = (same_state and same_place) or made["sha256"] == source_files.content_hash(source)
     if not same and not same_place:
         raise InputError(
             f"{target} was made from another file named {source.name}: use a different "

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline import source_files
 from sleepfm_jax.input_pipeline.montage import Montage
 
-EDF_SUFFIXES = (".edf", ".bdf")
+SIGNAL_SUFFIXES = source_files.SUFFIXES
 RECORDING_SUFFIXES = (".hdf5", ".h5")
 
 
@@ -41,7 +42,7 @@ class Source:
 
 
 def find(
-    paths: Iterable[str | os.PathLike[str]], suffixes: tuple[str, ...] = EDF_SUFFIXES
+    paths: Iterable[str | os.PathLike[str]], suffixes: tuple[str, ...] = SIGNAL_SUFFIXES
 ) -> list[Source]:
     """All nights at and under `paths`; in folders hidden files and other suffixes are passed over.
 
@@ -62,8 +63,9 @@ def find(
         elif not rival.samefile(path):
             sources.append(Source(path, name, rival))
     if not sources:
-        kinds = " or ".join(suffixes)
+        kinds = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
         raise InputError(f"no {kinds} file under {', '.join(map(str, given))}: check the folder")
+    source_files.ready(source.path for source in sources)
     return sources
 
 
@@ -73,9 +75,10 @@ def place(path: Path) -> str:
 
 
 def state(path: Path) -> str:
-    """Changes whenever the file does, for all we can tell without reading it; tells no date."""
-    status = path.stat()
-    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).hexdigest()
+    """Changes whenever the night's files do, for all we can tell unread; tells no date."""
+    states = [file.stat() for file in source_files.files(path)]
+    told = " ".join(f"{state.st_size} {state.st_mtime_ns}" for state in states)
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def montage_digest(montage: Montage, *more: object) -> str:

@@ -148,7 +148,7 @@ def test_annotations_alone_are_passed_over(psg: Path, tmp_path: Path) -> None:
 def test_nothing_to_do_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent does not exist"):
         preprocess([tmp_path / "absent"], tmp_path / "out")
-    with pytest.raises(InputError, match=r"no \.edf or \.bdf file under"):
+    with pytest.raises(InputError, match=r"no \.edf, \.bdf or \.hea file under"):
         preprocess([tmp_path], tmp_path / "out")
 
 
