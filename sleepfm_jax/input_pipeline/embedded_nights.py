@@ -1,6 +1,5 @@
 """Nights as stored embeddings, a row every 5 s: what the heads learn from, read when needed."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,22 +7,19 @@ import h5py
 import numpy as np
 
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.embedding_files import (
+    DAMAGE,
+    Description,
+    no_embeddings,
+    refuse_mixture,
+    refuse_no_numbers,
+)
 from sleepfm_jax.input_pipeline.embeddings import STEPS
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.night_files import SEQUENCE, Reasons
 
 MEMORY = 1 << 30  # bytes of nights that stay in memory
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)  # as h5py tells it
-
 Rows = dict[Modality, np.ndarray]  # (T, E) float32 by modality
-
-
-@dataclasses.dataclass(frozen=True)
-class _Night:
-    path: Path
-    steps: int
-    width: int
-    model: str  # digest of the weights; empty where the file does not tell
 
 
 class EmbeddedNights:
@@ -50,7 +46,7 @@ class EmbeddedNights:
         Raises:
             InputError: nights differ in width or in the model that embedded them.
         """
-        self._nights: list[_Night] = []
+        self._nights: list[Description] = []
         self._kept: dict[int, Rows] = {}
         names: list[str] = []
         left_out: list[tuple[str, str]] = []
@@ -60,14 +56,14 @@ class EmbeddedNights:
             except InputError as error:
                 left_out.append((name, str(error)))
                 continue
-            _refuse_mixture([*self._nights[:1], night])
+            refuse_mixture(self._nights[0] if self._nights else night, night)
             memory -= sum(array.nbytes for array in rows.values())
             if memory >= 0:
                 self._kept[len(names)] = rows
             self._nights.append(night)
             names.append(name)
         self.names = tuple(names)
-        self.steps = np.array([night.steps for night in self._nights], np.int32)
+        self.steps = np.array([night.rows for night in self._nights], np.int32)
         self.width = self._nights[0].width if self._nights else 0
         self.model = self._nights[0].model if self._nights else ""
         self.left_out: Reasons = tuple(left_out)
@@ -115,43 +111,38 @@ class EmbeddedNights:
         return rows
 
 
-def _read_whole(path: Path) -> tuple[_Night, Rows]:
+def _read_whole(path: Path) -> tuple[Description, Rows]:
     """A night with all its rows, each of which is a number."""
     night, rows = _read(path, slice(None))
     wrong = [modality.name for modality, values in rows.items() if not np.isfinite(values).all()]
-    if wrong:
-        raise InputError(
-            f"{path} holds values that are no numbers in {', '.join(wrong)}: embed the night again"
-        )
+    refuse_no_numbers(path, wrong)
     return night, rows
 
 
-def _read(path: Path, run: slice) -> tuple[_Night, Rows]:
+def _read(path: Path, run: slice) -> tuple[Description, Rows]:
     try:
         with h5py.File(path, "r") as file:
             datasets = {m: file[m.name] for m in Modality if m.name in file}
             night = _description(path, datasets, file.attrs)
             rows = {m: np.asarray(dataset[run], np.float32) for m, dataset in datasets.items()}
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise InputError(f"{path} cannot be read ({error}): embed the night again") from error
     return night, rows
 
 
 def _description(
     path: Path, datasets: Mapping[Modality, h5py.Dataset], attributes: Mapping[str, object]
-) -> _Night:
+) -> Description:
     shapes = {dataset.shape for dataset in datasets.values() if _is_rows(dataset)}
     if len(shapes) != 1 or not all(map(_is_rows, datasets.values())):
-        raise InputError(
-            f"{path} holds no embeddings, or modalities of different size: embed the night again"
-        )
+        raise no_embeddings(path)
     ((steps, width),) = shapes
     if attributes.get("step", STEPS[SEQUENCE]) != STEPS[SEQUENCE]:
         raise InputError(
             f"{path} has a row every {attributes['step']} s, not every {STEPS[SEQUENCE]:g} s: give "
             f"the folder of the {SEQUENCE} embeddings"
         )
-    return _Night(path, steps, width, str(attributes.get("model_sha256", "")))
+    return Description(path, steps, width, str(attributes.get("model_sha256", "")), STEPS[SEQUENCE])
 
 
 def _is_rows(dataset: object) -> bool:
@@ -161,18 +152,3 @@ def _is_rows(dataset: object) -> bool:
         and dataset.dtype.kind == "f"
         and dataset.size > 0
     )
-
-
-def _refuse_mixture(nights: list[_Night]) -> None:
-    """Nights of two models have nothing in common, even where their width is the same."""
-    first, last = nights[0], nights[-1]
-    if first.width != last.width:
-        raise InputError(
-            f"{last.path} holds embeddings of width {last.width}, {first.path} of width "
-            f"{first.width}: embed all nights with one model"
-        )
-    if first.model != last.model:
-        raise InputError(
-            f"{last.path} and {first.path} were embedded by different models: embed all nights "
-            "with one model"
-        )

@@ -14,6 +14,7 @@ import numpy as np
 
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.embedding_files import DAMAGE, no_embeddings, refuse_no_numbers
 from sleepfm_jax.input_pipeline.modality import Modality
 
 STEPS = {"pooled": 300.0, "sequence": 5.0}  # seconds from one row to the next
@@ -108,7 +109,7 @@ def step(path: str | os.PathLike[str]) -> float | None:
         with h5py.File(path, "r") as file:
             rows = any(m.name in file and file[m.name].ndim == 2 for m in Modality)
             return float(file.attrs.get("step", STEPS["sequence"])) if rows else None
-    except _DAMAGE:
+    except DAMAGE:
         return None
 
 
@@ -122,17 +123,30 @@ def read_sequence(path: str | os.PathLike[str], name: str) -> NightEmbeddings:
     Raises:
         InputError: the file is damaged, its modalities differ in length, or a value is no number.
     """
-    rows, labels, provenance = _read_file(Path(path))
-    wrong = [modality for modality, values in rows.items() if not np.isfinite(values).all()]
-    if wrong:
-        raise InputError(
-            f"{path} holds values that are no numbers in {', '.join(wrong)}: embed the night again"
-        )
+    rows, labels, provenance = _read_numbers(Path(path))
     return NightEmbeddings(name, {}, rows, labels, (), provenance)
 
 
+def read_rows(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The rows of one file, {"BAS": (T, E), …} float32, whatever their step.
+
+    Args:
+        path: ours or in the published layout.
+
+    Raises:
+        InputError: the file is damaged, its modalities differ in length, or a value is no number.
+    """
+    return _read_numbers(Path(path))[0]
+
+
 _File = tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]], dict[str, str | float]]
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)  # as h5py tells it
+
+
+def _read_numbers(path: Path) -> _File:
+    """As `_read_file`; every value is a number."""
+    found = _read_file(path)
+    refuse_no_numbers(path, [m for m, rows in found[0].items() if not np.isfinite(rows).all()])
+    return found
 
 
 def _read_file(path: Path) -> _File:
@@ -141,15 +155,13 @@ def _read_file(path: Path) -> _File:
             rows = {m.name: file[m.name][()] for m in Modality if m.name in file}
             labels = {name: tuple(file[name].attrs.get("labels", ())) for name in rows}
             provenance = {k: v for k, v in file.attrs.items() if k not in ("start", "step")}
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise InputError(f"{path} cannot be read ({error}): embed the night again") from error
     if (
         not all(_is_rows(array) for array in rows.values())
         or len(set(map(len, rows.values()))) != 1
     ):
-        raise InputError(
-            f"{path} holds no embeddings, or modalities of different length: embed the night again"
-        )
+        raise no_embeddings(path)
     return {name: array.astype(np.float32) for name, array in rows.items()}, labels, provenance
 
 
@@ -164,6 +176,6 @@ def attributes(folder: str | os.PathLike[str], name: str) -> dict[str, str | flo
         for path in paths(folder, name).values():
             with h5py.File(path, "r") as file:
                 found = dict(file.attrs)
-    except _DAMAGE:
+    except DAMAGE:
         return None
     return found
