@@ -1,11 +1,20 @@
 """The conversion table of the ICML 2024 system: three towers, or one that was trained on labels."""
 
+import itertools
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from conversion.table import BATCH_NORM, CONV, DENSE, SAME, Entries, Table, Transform, under
-from sleepfm_jax.models.effnet import DEPTHS, EffNetConfig, SupervisedEffNetConfig
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.models.effnet import (
+    MOST_STAGES,
+    EffNetConfig,
+    SupervisedEffNetConfig,
+    TowerSizes,
+)
 
 STEM, LAST = "stage1.weight", "fc.bias"
 POINTWISE = Transform(  # (O, I, 1) ↔ (I, O)
@@ -36,17 +45,65 @@ def size(state_dict: Mapping[str, np.ndarray]) -> EffNetConfig | SupervisedEffNe
     """The sizes that the entries tell, of three towers or of one; None if they are of neither.
 
     How much was dropped in training no checkpoint tells: the published rate is taken.
+
+    Raises:
+        InputError: no tower has such sizes.
     """
-    towers = list(EffNetConfig().channels)
-    stems = {name: state_dict.get(f"{name}.{STEM}") for name in towers}
-    first = state_dict.get(f"{towers[0]}.{LAST}")
-    if first is not None and all(stem is not None and stem.ndim == 3 for stem in stems.values()):
-        channels = {name: stem.shape[1] for name, stem in stems.items() if stem is not None}
-        return EffNetConfig(**channels, embed_dim=len(first))
-    alone, last = state_dict.get(STEM), state_dict.get(LAST)
-    if alone is None or last is None or alone.ndim != 3:
-        return None
-    return SupervisedEffNetConfig(alone.shape[1], len(last))
+    towers = {name: _under(name, state_dict) for name in EffNetConfig().channels}
+    try:
+        if all(map(_is_tower, towers.values())):
+            channels = {name: entries[STEM].shape[1] for name, entries in towers.items()}
+            first = next(iter(towers.values()))
+            return EffNetConfig(**channels, embed_dim=len(first[LAST]), **_sizes(first))
+        if not _is_tower(state_dict):
+            return None
+        channel, outputs = state_dict[STEM].shape[1], len(state_dict[LAST])
+        return SupervisedEffNetConfig(channel, outputs, **_sizes(state_dict))
+    except ValueError as error:
+        raise InputError(f"{error}; give a checkpoint of the published layout") from error
+
+
+def _under(name: str, state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    begin = f"{name}."
+    return {k.removeprefix(begin): v for k, v in state_dict.items() if k.startswith(begin)}
+
+
+def _is_tower(entries: Mapping[str, np.ndarray]) -> bool:
+    dimensions = {key: entries[key].ndim for key in (STEM, LAST) if key in entries}
+    return dimensions == {STEM: 3, LAST: 1}
+
+
+def _sizes(entries: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What the entries of one tower tell of `TowerSizes`.
+
+    A size that an entry does not tell is told by its neighbours, or is the published one: what
+    is missing or misshapen is then named as such.
+    """
+
+    def length(*keys: str) -> int | None:
+        told = (len(entries[key]) for key in keys if key in entries and entries[key].ndim == 1)
+        return next(told, None)
+
+    def of_norm(name: str) -> int | None:
+        return length(*(f"{name}.{key}" for key in ("weight", "bias", "running_mean")))
+
+    stages = [_blocks(entries, number) for number in range(2, MOST_STAGES + 2)]
+    stages = list(itertools.takewhile(bool, stages))
+    widths = [len(entries[STEM]), *(of_norm(f"stage{n + 2}.bn") for n in range(len(stages)))]
+    wide = of_norm(f"stage2.stack.{stages[0][0]}.b0") if stages else None
+    sizes = {
+        "widths": widths if stages and None not in widths else None,
+        "depths": [len(blocks) for blocks in stages] or None,
+        "expansion": wide and wide // len(entries[STEM]),
+        "features": length("stage9.bias"),
+    }
+    return {name: size for name, size in sizes.items() if size is not None}
+
+
+def _blocks(entries: Mapping[str, np.ndarray], stage: int) -> list[str]:
+    """The names of a stage's bottlenecks."""
+    found = (re.match(rf"stage{stage}\.stack\.(s\d+)\.", key) for key in entries)
+    return sorted({match[1] for match in found if match})
 
 
 def effnet(config: EffNetConfig) -> Table:
@@ -57,18 +114,18 @@ def effnet(config: EffNetConfig) -> Table:
     """
     table: Table = {}
     for name in config.channels:
-        table |= under(name, name, _tower())
+        table |= under(name, name, _tower(config))
     return table
 
 
-def supervised_effnet(_: SupervisedEffNetConfig) -> Table:
+def supervised_effnet(config: SupervisedEffNetConfig) -> Table:
     """The table of a tower by itself, as `effnet`."""
-    return _tower()
+    return _tower(config)
 
 
-def _tower() -> Table:
+def _tower(sizes: TowerSizes) -> Table:
     table: Table = {**_conv("stage1", "stem", CONV), **under("b0", "norm", BATCH_NORM)}
-    for n, depth in enumerate(DEPTHS):
+    for n, depth in enumerate(sizes.depths):
         theirs, ours = f"stage{n + 2}", f"stages.{n}"
         for block in range(depth):
             # The last one is counted on from one number further.

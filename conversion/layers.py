@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from torch import Tensor
 
 from sleepfm_jax.models.batch_norm import Slots
-from sleepfm_jax.models.effnet import DEPTHS, EffNetConfig, SupervisedEffNetConfig
+from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import DemographicRiskConfig, StagingConfig, SupervisedRiskConfig
 from sleepfm_jax.models.kinds import Config
@@ -44,9 +44,10 @@ def layers(config: Config) -> tuple[Layer, ...]:
     if isinstance(config, StagingConfig):
         return (SPATIAL_POOLING, POSITIONS, *_encoder(config), STAGING_LSTM, STAGES)
     if isinstance(config, SupervisedEffNetConfig):
-        return _tower("")
+        return _tower("", len(config.depths))
     if isinstance(config, EffNetConfig):
-        return tuple(layer for name in config.channels for layer in _tower(f"{name}."))
+        stages = len(config.depths)
+        return tuple(layer for name in config.channels for layer in _tower(f"{name}.", stages))
     if isinstance(config, DemographicRiskConfig):
         return (_demographics(lambda net: net), _hazards(lambda net: net))
     pooled: tuple[Layer, ...] = (SPATIAL_POOLING,)
@@ -69,7 +70,7 @@ def _encoder_layer(number: int) -> Layer:
     )
 
 
-def _tower(begin: str) -> tuple[Layer, ...]:
+def _tower(begin: str, stages: int) -> tuple[Layer, ...]:
     """The layers of a tower of the ICML 2024 system; PyTorch has features before the length."""
     tower: Callable[[Any], Any] = operator.attrgetter(begin[:-1]) if begin else lambda net: net
     name = begin.replace(".", " ")
@@ -87,14 +88,14 @@ def _tower(begin: str) -> tuple[Layer, ...]:
         f"{begin}stage1",
         lambda net, x: tower(net).b0(tower(net).stage1(x)),
         lambda net, x: tower(net).begin(x).swapaxes(1, 2),
-    )  # (B, C, T) to (B, 32, T/2)
+    )  # (B, C, T) to (B, W, T/2)
     head = Layer(
         f"{name}head",
         f"{begin}stage9",
         lambda net, x: tower(net).head(x),
         lambda net, x: tower(net).head(x.swapaxes(1, 2)),
-    )  # (B, 320, L) to (B, O)
-    return (stem, *map(stage, range(len(DEPTHS))), head)
+    )  # (B, W, L) to (B, O)
+    return (stem, *map(stage, range(stages)), head)
 
 
 def _tokens(network: Any, signals: jax.Array) -> jax.Array:

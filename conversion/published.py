@@ -16,7 +16,7 @@ from conversion.reference_heads import (
     SleepEventLSTMClassifier,
 )
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
+from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig, TowerSizes
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import (
     DemographicRiskConfig,
@@ -134,13 +134,14 @@ CLASSES = (
         demographics=True,
     ),
 )
+TOWER = {field.name: field.name for field in dataclasses.fields(TowerSizes)}
 # Published without a config.json: their checkpoints tell their sizes.
 TOLD_BY_CHECKPOINT = (
     Published(
         "EffNet towers",
         "effnet",
         EffNetConfig,
-        {"channels": "channels", "embed_dim": "embed_dim", "dropout": "dropout"},
+        {"channels": "channels", "embed_dim": "embed_dim", **TOWER},
         effnet.effnet,
         EffNets,
     ),
@@ -148,7 +149,7 @@ TOLD_BY_CHECKPOINT = (
         "EffNet",
         "supervised_effnet",
         SupervisedEffNetConfig,
-        {"channels": "channels", "outputs": "classes", "dropout": "dropout"},
+        {"channels": "channels", "outputs": "classes", **TOWER},
         effnet.supervised_effnet,
         EffNet,
     ),

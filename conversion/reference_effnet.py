@@ -1,23 +1,22 @@
 """The networks of the ICML 2024 system as small PyTorch modules, written from the specification."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-WIDTHS = (32, 16, 24, 40, 80, 112, 192, 320)  # of the stem, then of each stage
-DEPTHS = (1, 2, 2, 3, 3, 3, 3)
-EXPANSION = 6
-FEATURES = 1280
 POOLED = ("stage3", "stage6")  # stages that a max-pool follows
 
 
 class Bottleneck(nn.Module):
-    """1×1 convolution to six times the width, depthwise convolution, 1×1 convolution (spec §5)."""
+    """1×1 convolution to a larger width, depthwise convolution, 1×1 convolution (spec §5)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, stride: int, dropout: float
+    ) -> None:
         super().__init__()
-        wide = EXPANSION * inputs
+        wide = expansion * inputs
         self.conv1 = nn.Conv1d(inputs, wide, 1)
         self.conv2 = nn.Conv1d(wide, wide, 3, stride, padding=1, groups=wide)
         self.conv3 = nn.Conv1d(wide, outputs, 1)
@@ -37,12 +36,15 @@ class Bottleneck(nn.Module):
 class Stage(nn.Module):
     """Residual bottlenecks, one that halves the length, batch norm."""
 
-    def __init__(self, inputs: int, outputs: int, depth: int, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, depth: int, expansion: int, dropout: float
+    ) -> None:
         super().__init__()
         self.stack = nn.Sequential()
         for n in range(depth - 1):
-            self.stack.add_module(f"s{n}", Bottleneck(inputs, inputs, 1, dropout))
-        self.stack.add_module(f"s{depth + 1}", Bottleneck(inputs, outputs, 2, dropout))
+            self.stack.add_module(f"s{n}", Bottleneck(inputs, inputs, expansion, 1, dropout))
+        last = Bottleneck(inputs, outputs, expansion, 2, dropout)
+        self.stack.add_module(f"s{depth + 1}", last)
         self.bn = nn.BatchNorm1d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,23 +53,34 @@ class Stage(nn.Module):
 
 
 class EffNet(nn.Module):
-    """One tower; named as in its checkpoints."""
+    """One tower; named as in its checkpoints. The sizes are those of `TowerSizes`."""
 
-    def __init__(self, channels: int, outputs: int = 512, dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        widths: Sequence[int],
+        depths: Sequence[int],
+        expansion: int,
+        features: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
-        self.stage1 = nn.Conv1d(channels, WIDTHS[0], 3, stride=2, padding=1)
-        self.b0 = nn.BatchNorm1d(WIDTHS[0])
-        for n, depth in enumerate(DEPTHS):
-            self.add_module(f"stage{n + 2}", Stage(WIDTHS[n], WIDTHS[n + 1], depth, dropout))
-        self.stage9 = nn.Conv1d(WIDTHS[-1], FEATURES, 1)
+        self.stage1 = nn.Conv1d(channels, widths[0], 3, stride=2, padding=1)
+        self.b0 = nn.BatchNorm1d(widths[0])
+        self.stages = len(depths)
+        for n, depth in enumerate(depths):
+            stage = Stage(widths[n], widths[n + 1], depth, expansion, dropout)
+            self.add_module(f"stage{n + 2}", stage)
+        self.stage9 = nn.Conv1d(widths[-1], features, 1)
         self.pool = nn.MaxPool1d(3, stride=1, padding=1)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(FEATURES, outputs)
+        self.fc = nn.Linear(features, outputs)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, 7680) to embeddings or logits (B, O)."""
-        x = self.b0(self.stage1(clips))  # (B, 32, 3840)
-        for n in range(len(DEPTHS)):
+        x = self.b0(self.stage1(clips))  # (B, W, 3840)
+        for n in range(self.stages):
             x = self.stage(n, x)  # (B, W, L/2)
         return self.head(x)
 
@@ -78,19 +91,19 @@ class EffNet(nn.Module):
         return self.pool(x) if name in POOLED else x
 
     def head(self, x: Tensor) -> Tensor:
-        """What follows the last stage; (B, 320, 30) to (B, O)."""
-        x = torch.relu(self.stage9(x).mean(dim=2))  # (B, 1280)
+        """What follows the last stage; (B, W, 30) to (B, O)."""
+        x = torch.relu(self.stage9(x).mean(dim=2))  # (B, features)
         return self.fc(self.dropout(x))
 
 
 class EffNets(nn.Module):
-    """One tower a modality."""
+    """One tower a modality; the sizes are those of `TowerSizes`, the same for all."""
 
-    def __init__(self, channels: Mapping[str, int], embed_dim: int, dropout: float) -> None:
+    def __init__(self, channels: Mapping[str, int], embed_dim: int, **sizes: Any) -> None:
         super().__init__()
         self.channels = dict(channels)
         for name, count in channels.items():
-            self.add_module(name, EffNet(count, embed_dim, dropout))
+            self.add_module(name, EffNet(count, embed_dim, **sizes))
 
     def forward(self, clips: Tensor) -> Tensor:
         """Clips (B, C, 7680), the towers' channels one after the other, to (B, M, E)."""

@@ -38,6 +38,8 @@ ROLES = {
     "base": ("foundation",),
     "staging": ("staging",),
     "diagnosis": ("risk", "demographic_risk", "supervised_risk"),
+    "towers": ("effnet",),  # of the ICML 2024 system
+    "stage_tower": ("supervised_effnet",),
 }
 LISTS = ("channel_groups.json", "label_mapping.csv")  # of a release, beside its models
 
@@ -108,7 +110,7 @@ def save_together(path: str | os.PathLike[str], models: Mapping[str, SavedModel]
     Args:
         path: the folder; a folder of models that stands there is replaced, nothing else ever is.
             Its lists of channels and labels stay.
-        models: by what they are for: "base", "staging" or "diagnosis".
+        models: by what they are for, one of `ROLES`.
 
     Raises:
         InputError: something else stands there, or the folder cannot be written.
@@ -160,8 +162,8 @@ def load(path: str | os.PathLike[str], role: str | None = None) -> SavedModel:
     Args:
         path: the folder; or the work directory of a run, whose best model is taken; or a folder of
             models.
-        role: what the model must be for: "base", "staging" or "diagnosis". None: it may be any; a
-            folder of models must hold just one.
+        role: what the model must be for, one of `ROLES`. None: it may be any; a folder of models
+            must hold just one.
 
     Raises:
         InputError: the folder is no model, is one of another kind, is damaged, or was written by a
@@ -300,7 +302,12 @@ def _config(path: Path, description: Mapping[str, Any]) -> Config:
             f"{path / DESCRIPTION}: its model settings lack or add {', '.join(odd)}; "
             "import the model again"
         )
-    return config(**given)
+    try:
+        return config(**given)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path / DESCRIPTION}: has impossible model settings ({error}); import the model again"
+        ) from error
 
 
 def _outcomes(path: Path, description: Mapping[str, Any]) -> Outcomes | None:

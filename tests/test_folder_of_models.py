@@ -13,6 +13,7 @@ from flax import nnx
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.outcomes import Encoding
+from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import (
     DemographicRiskConfig,
@@ -26,12 +27,15 @@ from sleepfm_jax.saved_model import Outcomes, SavedModel, build, load, save, sav
 from tests.models.small_network import random_arrays
 from tests.test_saved_model import assert_same
 
+TOWER: dict[str, Any] = {"widths": (2, 3), "depths": (1,), "expansion": 2, "features": 4}
 CONFIGS: dict[str, Any] = {
     "foundation": FoundationConfig(8, 2, 1, 2, 16, max_patches=6),
     "staging": StagingConfig(8, 2, 1, 2, 16, max_steps=6),
     "risk": RiskConfig(8, 1, 2, 16, max_steps=6, labels=2),
     "demographic_risk": DemographicRiskConfig(8, labels=2),
     "supervised_risk": SupervisedRiskConfig(8, 1, 2, 16, labels=2),
+    "effnet": EffNetConfig(2, 1, 1, embed_dim=3, **TOWER),
+    "supervised_effnet": SupervisedEffNetConfig(2, 3, **TOWER),
 }
 OUTCOMES = Outcomes(
     (("185", "Cancer of prostate"), ("411.1", "Ångström")), Encoding(100.0, 1.0, 0.0)
@@ -113,9 +117,18 @@ def test_a_folder_of_one_model_is_that_model(tmp_path: Path) -> None:
 def test_unknown_kinds_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "MODEL", some("staging"))
     file = tmp_path / "MODEL" / "config.json"
-    for kind in ("effnet", None, ["staging"]):
+    for kind in ("Effnet", None, ["staging"]):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"kind": kind}))
         assert f"of kind {kind!r}, this version knows foundation" in fault(tmp_path / "MODEL", None)
+
+
+def test_impossible_sizes_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "MODEL", some("effnet"))
+    file = tmp_path / "MODEL" / "config.json"
+    description = json.loads(file.read_text())
+    for sizes in ({"widths": [2]}, {"depths": None}, {"expansion": "6"}, {"features": 0}):
+        file.write_text(json.dumps(description | {"config": description["config"] | sizes}))
+        assert "config.json: has impossible model settings (" in fault(tmp_path / "MODEL", None)
 
 
 def test_models_together_replace_models_together_and_keep_their_lists(tmp_path: Path) -> None:

@@ -86,15 +86,31 @@ class RunningNorm(nnx.Module):
 class BatchNorm(RunningNorm):
     """Batch norm over the last axis, its statistics those of the whole batch while training."""
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(…, F) to the same."""
+    def __call__(self, x: jax.Array, rows: jax.Array | None = None) -> jax.Array:
+        """Normalises.
+
+        Args:
+            x: (B, …, F).
+            rows: (B,) bool, which rows the statistics are of; None: all. The others must be finite.
+
+        Returns:
+            the same shape, the other rows too.
+        """
         if self.use_running_average:
             return self.normalise(x, Statistics(self.mean[...], self.var[...]))
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
-        mean = x.mean(axes)  # (F,)
-        var = jnp.square(x - mean).mean(axes)
-        self.update(mean, var, x.size // x.shape[-1])
+        if rows is None:
+            mean = x.mean(axes)  # (F,)
+            var = jnp.square(x - mean).mean(axes)
+            self.update(mean, var, x.size // x.shape[-1])
+            return self.normalise(x, Statistics(mean, var))
+        real = rows.reshape(-1, *(1 for _ in axes))  # (B, …, 1)
+        values = rows.sum() * (x[0].size // x.shape[-1])
+        count = jnp.maximum(values, 1).astype(x.dtype)
+        mean = (x * real).sum(axes) / count  # (F,)
+        var = (jnp.square(x - mean) * real).sum(axes) / count
+        self.update(mean, var, values)
         return self.normalise(x, Statistics(mean, var))
 
 
