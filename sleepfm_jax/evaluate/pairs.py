@@ -93,7 +93,7 @@ def each_label(
 
     with (
         _libraries().limit(limits=1, user_api="blas"),
-        ThreadPoolExecutor(threads or _cores()) as pool,
+        ThreadPoolExecutor(threads or cores()) as pool,
     ):
         futures = [pool.submit(one, label) for label in range(labels)]
         try:
@@ -109,7 +109,8 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

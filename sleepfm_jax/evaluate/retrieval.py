@@ -1,33 +1,21 @@
-"""Does a window's modality find the same window in the others? Retrieval and collapse, in NumPy.
+"""Does a window's modality find the same window in the others? Retrieval and collapse.
 
 Every candidate that is as near as the right one counts before it, so that a model that gives the
 same embedding to all windows finds nothing.
 """
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-BLOCK = 1024  # queries at a time; at 20 000 candidates their similarities take 80 MB
-TIE = 1e-6  # cosines closer than this are equal: float32 does not tell them apart
+from sleepfm_jax.evaluate import ranking
+from sleepfm_jax.evaluate.candidates import Candidates
+from sleepfm_jax.evaluate.retrieval_score import Score, intervals, score
 
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """How one kind of query finds its partner.
-
-    Attributes:
-        top1: share of queries whose partner comes first.
-        top5: share of queries whose partner is among the first five.
-        median_rank: of the partner, 1 the best.
-        candidates: N, how many windows it was sought among (as many as there are queries).
-    """
-
-    top1: float
-    top5: float
-    median_rank: float
-    candidates: int
+__all__ = ["Candidates", "Retrieval", "Score", "intervals", "normalise", "retrieval", "spread"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,90 +37,109 @@ class Retrieval:
             names: of the M modalities.
 
         Returns:
-            `top1`, `top5`, `median_rank`, `candidates` (of the modality that has fewest, so chance
-            is no higher than 1 over it) and `top1/BAS-others`, `top1/BAS-EKG` and so on. What has
-            no candidates is left out.
+            `top1`, `top5`, `top10`, `median_rank`, `candidates` (of the modality that has fewest,
+            so chance is no higher than 1 over it), `top1/BAS-others`, `top1/BAS-EKG` and so on.
+            What has no candidates is left out.
         """
-        scores = [score for score in self.leave_one_out if score.candidates]
+        scores = [alone.numbers() for alone in self.leave_one_out if alone.candidates]
         if not scores:
             return {}
-        found: dict[str, float] = {
-            "top1": float(np.mean([score.top1 for score in scores])),
-            "top5": float(np.mean([score.top5 for score in scores])),
-            "median_rank": float(np.mean([score.median_rank for score in scores])),
-            "candidates": min(score.candidates for score in scores),
-        }
-        for name, score in self._named(names):
-            for field, value in dataclasses.asdict(score).items():
+        found = {name: float(np.mean([alone[name] for alone in scores])) for name in scores[0]}
+        found["candidates"] = min(alone["candidates"] for alone in scores)
+        for name, one in self._named(names):
+            for field, value in one.numbers().items():
                 found[f"{field}/{name}"] = value
         return found
 
     def _named(self, names: Sequence[str]) -> Iterator[tuple[str, Score]]:
-        for name, score in zip(names, self.leave_one_out, strict=True):
-            if score.candidates:
-                yield f"{name}-others", score
-        for (i, j), score in self.pairs.items():
-            if score.candidates:
-                yield f"{names[i]}-{names[j]}", score
+        for name, alone in zip(names, self.leave_one_out, strict=True):
+            if alone.candidates:
+                yield f"{name}-others", alone
+        for (i, j), one in self.pairs.items():
+            if one.candidates:
+                yield f"{names[i]}-{names[j]}", one
 
 
-def retrieval(embeddings: np.ndarray, present: np.ndarray) -> Retrieval:
-    """Ranks every window's partner among all windows that have both sides.
+def retrieval(
+    embeddings: np.ndarray, present: np.ndarray, candidates: Candidates | None = None
+) -> Retrieval:
+    """Ranks every window's partner among the windows that have both sides.
+
+    Both directions of a pair come from one product, in tiles: memory does not grow with N².
 
     Args:
-        embeddings: (N, M, E); normalised here. What absent modalities hold does not matter.
+        embeddings: (N, M, E); normalised here, a few rows at a time. What absent modalities hold
+            does not matter.
         present: (N, M), True for the modalities that a window has.
+        candidates: among which windows; None: all. They are drawn for each pair of sides among the
+            windows that have both, the same in both directions.
     """
-    unit = normalise(embeddings, present)  # (N, M, E)
+    embeddings, M = np.asarray(embeddings), np.shape(present)[1]
+    found = {}
+    for i, j in itertools.combinations(range(M), 2):
+        found[i, j], found[j, i] = pair(embeddings, present, i, j, candidates)
+    alone = tuple(others(embeddings, present, m, candidates) for m in range(M))
+    return Retrieval(alone, dict(sorted(found.items())))
+
+
+def pair(
+    embeddings: np.ndarray,
+    present: np.ndarray,
+    i: int,
+    j: int,
+    candidates: Candidates | None = None,
+) -> tuple[Score, Score]:
+    """Modality i sought in modality j, and j in i; arguments as of `retrieval`."""
     present = np.asarray(present, bool)
-    M = present.shape[1]
-    others = present.sum(axis=1, keepdims=True) - present  # (N, M)
-    everything = unit.sum(axis=1)  # (N, E)
-    alone = []
-    for m in range(M):
-        rows = present[:, m] & (others[:, m] > 0)
-        rest = (everything[rows] - unit[rows, m]) / others[rows, m, None]  # (n, E)
-        alone.append(score(unit[rows, m], rest))
-    pairs = {}
-    for i in range(M):
-        for j in range(M):
-            rows = present[:, i] & present[:, j]
-            if i != j:
-                pairs[i, j] = score(unit[rows, i], unit[rows, j])
-    return Retrieval(tuple(alone), pairs)
+    return _scores(embeddings, present, present[:, i] & present[:, j], [i], [j], candidates)
 
 
-def score(queries: np.ndarray, keys: np.ndarray) -> Score:
-    """Seeks every query's key among all keys.
+def others(
+    embeddings: np.ndarray, present: np.ndarray, m: int, candidates: Candidates | None = None
+) -> Score:
+    """Modality m sought in the mean of the others; arguments as of `retrieval`."""
+    present = np.asarray(present, bool)
+    rest = [k for k in range(present.shape[1]) if k != m]
+    rows = present[:, m] & present[:, rest].any(axis=1)
+    return _scores(embeddings, present, rows, [m], rest, candidates)[0]
 
-    Args:
-        queries: (N, E).
-        keys: (N, E); a query's own is in the same row.
-    """
-    found = ranks(queries, keys)
-    if not len(found):
-        return Score(np.nan, np.nan, np.nan, 0)
-    return Score(
-        float(np.mean(found <= 1)), float(np.mean(found <= 5)), float(np.median(found)), len(found)
+
+def _scores(
+    embeddings: np.ndarray,
+    present: np.ndarray,
+    rows: np.ndarray,
+    queries: list[int],
+    keys: list[int],
+    candidates: Candidates | None,
+) -> tuple[Score, Score]:
+    """The mean of some modalities sought in the mean of others, and these in it."""
+    windows = np.flatnonzero(rows)
+    groups = (candidates or Candidates()).groups(windows)
+    order = np.argsort(groups, kind="stable")[np.count_nonzero(groups < 0) :]
+    left_out = len(windows) - len(order)
+    windows, groups = windows[order], groups[order]
+    side = functools.partial(_mean, embeddings, present, windows)
+    ranks = ranking.both_ways(
+        functools.partial(side, queries), functools.partial(side, keys), groups
     )
+    sizes = np.bincount(groups, minlength=1)[groups]
+    back = np.argsort(windows)
+    forth, reverse = (score(found[back], sizes[back], windows[back], left_out) for found in ranks)
+    return forth, reverse
 
 
-def ranks(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """(N,) rank of every query's own key, 1 + the number of other keys that are as near.
-
-    Args:
-        queries: (N, E).
-        keys: (N, E); a query's own is in the same row. A row that is no number is found last.
-    """
-    N = len(queries)
-    found = np.empty(N, np.int64)
-    for start in range(0, N, BLOCK):
-        block = slice(start, min(start + BLOCK, N))
-        similarity = queries[block] @ keys.T  # (block, N)
-        own = similarity[np.arange(len(similarity)), np.arange(block.start, block.stop)]
-        further = similarity < own[:, None] - TIE  # False where one of them is no number
-        found[block] = N - further.sum(axis=1)
-    return found
+def _mean(
+    embeddings: np.ndarray,
+    present: np.ndarray,
+    windows: np.ndarray,
+    modalities: list[int],
+    some: slice,
+) -> np.ndarray:
+    """(n, E) float32 mean of the unit vectors that some of the windows have."""
+    place = np.ix_(windows[some], np.array(modalities))
+    unit = normalise(embeddings[place], present[place])  # (n, k, E)
+    count = np.maximum(present[place].sum(axis=1, keepdims=True), 1)
+    return (unit.sum(axis=1) / count).astype(np.float32, copy=False)
 
 
 def spread(embeddings: np.ndarray, present: np.ndarray) -> np.ndarray:
