@@ -2,6 +2,7 @@
 
 from sleepfm_jax.inference.foundation import DTYPES, PRECISIONS, Model, load
 from sleepfm_jax.inference.heads import Risk, Stager, load_risk, load_stager
+from sleepfm_jax.inference.towers import Towers, load_towers
 
 __all__ = [
     "DTYPES",
@@ -9,7 +10,9 @@ __all__ = [
     "Model",
     "Risk",
     "Stager",
+    "Towers",
     "load",
     "load_risk",
     "load_stager",
+    "load_towers",
 ]

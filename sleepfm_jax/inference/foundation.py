@@ -53,13 +53,43 @@ def load(
         InputError: the folder is no model or is damaged.
         ValueError: `dtype` or `precision` is none of these.
     """
+    numerics = numerics_of(dtype, precision)
+    return Model(saved_model.load(path, "base"), numerics, Path(path).resolve().name)
+
+
+def numerics_of(dtype: str, precision: str) -> Numerics:
+    """Types and precision by name.
+
+    Args:
+        dtype: as in `load`.
+        precision: as in `load`.
+
+    Raises:
+        ValueError: `dtype` or `precision` is none of these.
+    """
     if dtype not in DTYPES or precision not in PRECISIONS:
         raise ValueError(
             f"dtype is {dtype!r} and precision {precision!r}; choose from {', '.join(DTYPES)} and "
             f"from {', '.join(PRECISIONS)}"
         )
-    numerics = Numerics(dtype=dtype, precision=precision)
-    return Model(saved_model.load(path, "base"), numerics, Path(path).resolve().name)
+    return Numerics(dtype=dtype, precision=precision)
+
+
+def provenance_of(saved: SavedModel, numerics: Numerics, name: str) -> dict[str, str]:
+    """What is kept with all that a model makes.
+
+    Args:
+        saved: configuration and weights.
+        numerics: types and precision.
+        name: of the model, for people.
+    """
+    return {
+        "model": name,
+        "model_sha256": saved.content_hash,
+        "dtype": numerics.dtype,
+        "precision": numerics.precision,
+        "embedded_by": f"sleepfm-jax {__version__}",
+    }
 
 
 class Model:
@@ -79,13 +109,7 @@ class Model:
         # Plain arrays: taking a state's variables apart at each call would cost a millisecond.
         self._weights, structure = jax.tree.flatten(state)
         self.config = saved.config
-        self.provenance = {
-            "model": name,
-            "model_sha256": saved.content_hash,
-            "dtype": numerics.dtype,
-            "precision": numerics.precision,
-            "embedded_by": f"sleepfm-jax {__version__}",
-        }
+        self.provenance = provenance_of(saved, numerics, name)
         # On CPU calls overlap, a window fits the cache, and compiling for another number of
         # channels takes a second; accelerators want more at a time, and few shapes.
         self._batch, self._slot_step = (1, 1) if jax.default_backend() == "cpu" else (16, 4)
