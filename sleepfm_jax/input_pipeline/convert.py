@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import source_files
+from sleepfm_jax.input_pipeline import source_files, stretches
 from sleepfm_jax.input_pipeline.montage import Chosen, Montage
 from sleepfm_jax.input_pipeline.quality import Gauge
 from sleepfm_jax.input_pipeline.raw import RawRecording
@@ -29,6 +29,7 @@ Source: TypeAlias = "str | os.PathLike[str] | mne.io.BaseRaw | Recorded | RawRec
 
 PATCH = 5.0  # seconds; the model's smallest step
 NOT_FINITE = "it holds samples that are no numbers"
+NOTHING_MEASURED = "nothing was measured all night"
 
 
 def refuse_short(title: object, duration: float) -> None:
@@ -88,7 +89,7 @@ class Conversion:
         name: of the source, without folder and suffix.
         provenance: source's name and hash, duration and software; no date, person or folder.
         left_out: (label, reason) of each channel that is not used; iterating adds those whose
-            samples are not all numbers.
+            samples are not all numbers, or that hold none.
     """
 
     def __init__(self, recording: Recorded | RawRecording, montage: Montage, threads: int) -> None:
@@ -137,21 +138,22 @@ class Conversion:
 
     def _convert(self, chosen: Chosen) -> Signal | tuple[str, str]:
         """One channel, or its label and why it is left out."""
-        recording: Any = self._recording  # reads its own kind of signal
+        recording = self._recording
         source = recording.signals[chosen.index]
         gauge = Gauge(source.rate, source.physical_min, source.physical_max)
 
-        def stretches() -> Iterator[Stretch]:
-            for number, (start, stop) in enumerate(recording.segments):
-                samples = recording.read(source, number)
-                gauge.add(samples)
+        def measured() -> Iterator[Stretch]:
+            for stretch in stretches.of_signal(recording, source):
+                gauge.add(stretch.samples)
                 if not gauge.whole:
                     return
-                yield Stretch(start, stop, samples)
+                yield stretch
 
-        samples = to_model_rate(stretches(), recording.highest_rate, recording.duration)
+        samples = to_model_rate(measured(), recording.highest_rate, recording.duration)
         if not gauge.whole:
             return chosen.label, NOT_FINITE
+        if gauge.empty:
+            return chosen.label, NOTHING_MEASURED
         return Signal(
             label=chosen.label,
             modality=chosen.modality,

@@ -44,6 +44,11 @@ class Gauge:
         """Whether every sample so far is a finite number."""
         return self._finite == self._samples
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no sample so far."""
+        return self._samples == 0
+
     def add(self, samples: np.ndarray) -> None:
         """Takes the next stretch.
 

@@ -24,7 +24,6 @@ FORMATS = {
     "16": (16.0, 0),
     "24": (24.0, 0),
     "32": (32.0, 0),
-    "61": (16.0, 0),
     "80": (8.0, 0),
     "160": (16.0, 0),
     "212": (12.0, 1),
@@ -89,11 +88,6 @@ def read_header(path: Path) -> "tuple[wfdb.Record, int]":
             a signal file is missing, not beside it, or longer or shorter than it says.
     """
     record = _parsed(path)
-    if hasattr(record, "seg_name"):
-        raise InputError(
-            f"{path} is a record of several segments, which are not read: give the headers of the "
-            "segments, or make one record of them (xform or wfdb.wrsamp)"
-        )
     if not record.n_sig or record.fmt is None:
         raise InputError(f"{path} describes no signal: give the record's own header")
     if record.n_sig != len(record.fmt):
@@ -101,7 +95,13 @@ def read_header(path: Path) -> "tuple[wfdb.Record, int]":
             f"{path} describes {len(record.fmt)} of its {record.n_sig} signals: get it again"
         )
     files = list(_files(path, record))
-    frames = record.sig_len or files[0].frames(_size(path, files[0].name))
+    frames = record.sig_len
+    if not frames:  # wfdb reads no parts of such a record
+        found = files[0].frames(_size(path, files[0].name))
+        raise InputError(
+            f"{path} does not tell how many samples there are: write {found}, which its first "
+            "signal file holds, after the rate in its first line"
+        )
     _refuse_impossible(path, record, frames)
     for file in files:
         _refuse_other_length(path, file, frames)
@@ -132,9 +132,14 @@ def _parsed(path: Path) -> Any:
         ) from error
     if not lines:
         raise InputError(f"{path} is empty: download or export it again")
+    if "/" in lines[0].split()[0]:
+        raise InputError(
+            f"{path} is a record of several segments, which are not read: give the headers of the "
+            "segments, or make one record of them (xform or wfdb.wrsamp)"
+        )
     for line in lines[1:]:
         name = line.split()[0]
-        if "/" not in lines[0].split()[0] and LEAVES_FOLDER & set(name):
+        if LEAVES_FOLDER & set(name):
             raise InputError(
                 f"{path} names a signal file outside its folder ({name!r}): put the file beside "
                 "it, and its bare name into the header"
@@ -189,14 +194,14 @@ def _size(path: Path, name: str) -> int:
             "both files into one folder"
         ) from error
     if not stat.S_ISREG(status.st_mode) or not os.access(file, os.R_OK):
-        raise InputError(f"{path} has its signals in {name!r}, which is no file that can be read")
+        raise InputError(
+            f"{path} has its signals in {name!r}, which is no file that can be read: put it there"
+        )
     return status.st_size
 
 
 def _refuse_impossible(path: Path, record: Any, frames: int) -> None:
     rate = record.fs
-    if frames < 1:
-        raise InputError(f"{path} describes a record without samples: export it again")
     if not 0 < rate <= HIGHEST_RATE or frames / rate > LONGEST_RECORDING:
         raise InputError(
             f"{path} says that {frames} samples were taken at {rate:g} Hz, which cannot be: "
