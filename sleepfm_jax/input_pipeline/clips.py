@@ -1,11 +1,12 @@
 """Thirty-second clips of nights, which the ICML 2024 towers are trained on (spec §5).
 
 A *source of clips* is random access: `len(source)`, `source[i] -> Clip`, and known without reading
-one, `source.nights`, `night_of`, `stages` and `starts`.
+one, `source.nights`, `night_of`, `stages` and `starts`; `open_store` opens a packed one.
 """
 
 import dataclasses
 import operator
+import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, SupportsIndex
 
@@ -16,6 +17,8 @@ from sleepfm_jax.input_pipeline.hypnogram import UNSCORED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sleepfm_jax.input_pipeline.clip_store import ClipStore
 
 RATE = 256  # Hz
 SECONDS = 30.0  # an epoch
@@ -68,6 +71,28 @@ class Source(Protocol):
     def __getitem__(self, index: SupportsIndex) -> Clip: ...
 
 
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What a clip must be like.
+
+    A channel that is flat, or lacks samples, is emptied in that clip alone. Oxygen saturation may
+    be flat.
+
+    Attributes:
+        flat_limit: the largest share of flat seconds (all samples equal) of a channel that stays.
+        least_modalities: with fewer left the clip is dropped; the contrastive loss needs two.
+    """
+
+    flat_limit: float = 0.5
+    least_modalities: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.flat_limit <= 1:
+            raise InputError(f"a flat limit of {self.flat_limit:g} is no share: give 0 to 1")
+        if not 1 <= self.least_modalities <= len(MODALITIES):
+            raise InputError(f"{self.least_modalities} modalities cannot be the least: give 1 to 3")
+
+
 def modalities_present(present: np.ndarray) -> np.ndarray:
     """Which modalities clips have: those with at least one channel.
 
@@ -78,6 +103,21 @@ def modalities_present(present: np.ndarray) -> np.ndarray:
         (…, 3) bool, in the order of `MODALITIES`.
     """
     return np.logical_or.reduceat(present, _FIRST, axis=-1)
+
+
+def open_store(path: str | os.PathLike[str], split: str = "train") -> "ClipStore":
+    """Opens the packed clips of one split.
+
+    Args:
+        path: folder that `sleepfm-jax clip` made.
+        split: such as pretrain, train, validation or test.
+
+    Raises:
+        InputError: there is no store, it has no such split, or it is damaged.
+    """
+    from sleepfm_jax.input_pipeline.clip_store import ClipStore
+
+    return ClipStore(path, split)
 
 
 def scored(source: Source) -> Source:

@@ -12,7 +12,9 @@ from pathlib import Path
 from sleepfm_jax.errors import InputError
 
 NAMES = ("train", "validation", "test")
+FOUR = ("pretrain", *NAMES)  # of the ICML 2024 system: networks and probes learn from others
 FRACTIONS = (0.8, 0.1, 0.1)
+FOUR_FRACTIONS = (0.6, 0.2, 0.1, 0.1)  # validation and test are those of FRACTIONS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Splits:
 
     Attributes:
         seed: of the hash.
-        fractions: of the subjects that train, validation and test get; they add up to 1.
+        fractions: of the subjects that train, validation and test get, or, if they are four,
+            pretrain, train, validation and test; they add up to 1.
         subject: regular expression, whose first group within a night's name is the subject; None:
             every night is a subject.
         published: split of each night by its file's name without folder and suffix, instead of
@@ -38,8 +41,10 @@ class Splits:
 
     def __post_init__(self) -> None:
         fractions = self.fractions
-        if len(fractions) != len(NAMES) or not all(0 <= share <= 1 for share in fractions):
-            raise InputError(f"fractions {fractions}: give one from 0 to 1 for each of {NAMES}")
+        if len(fractions) not in (3, 4) or not all(0 <= share <= 1 for share in fractions):
+            raise InputError(
+                f"fractions {fractions}: give one from 0 to 1 for each of {NAMES}, or of {FOUR}"
+            )
         if not math.isclose(sum(fractions), 1):
             raise InputError(f"fractions {fractions} add up to {sum(fractions):g}: make it 1")
         try:
@@ -50,6 +55,11 @@ class Splits:
             ) from error
         if not groups:
             raise InputError(f"subject {self.subject!r} has no group: put what names it in (…)")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the splits that fractions make."""
+        return NAMES if len(self.fractions) == len(NAMES) else FOUR
 
     def subject_of(self, night: str) -> str:
         """The subject of a night.
@@ -81,11 +91,12 @@ class Splits:
         if self.published is not None:
             return self.published.get(Path(night).name)
         place = _place(self.seed, self.subject_of(night))
-        for name, share in zip(NAMES, self.fractions, strict=True):
+        shares = [*zip(self.names, self.fractions, strict=True)]
+        for name, share in shares:
             if place < share:
                 return name
             place -= share
-        return next(n for n, share in reversed([*zip(NAMES, self.fractions, strict=True)]) if share)
+        return next(name for name, share in reversed(shares) if share)
 
 
 def _place(seed: int, subject: str) -> float:

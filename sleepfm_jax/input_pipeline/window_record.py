@@ -1,20 +1,14 @@
 """A window as a record of a store, and back; what stands in the index is not read again."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
-from tensorflow_datasets.proto import tf_example_pb2
 
-from sleepfm_jax.input_pipeline import window_codec
+from sleepfm_jax.input_pipeline import sample_codec, store_record
 from sleepfm_jax.input_pipeline.resample import RATE
-from sleepfm_jax.input_pipeline.window_index import NightEntry
+from sleepfm_jax.input_pipeline.store_index import NightEntry
+from sleepfm_jax.input_pipeline.store_kinds import WINDOWS
 from sleepfm_jax.input_pipeline.windows import SAMPLES, Screened, Window
-
-# Here, once, and not where records are read: what TFDS imports at first use takes locks in an order
-# in which two reading threads wait for each other for ever.
-Example = tf_example_pb2.Example
 
 
 def encode(
@@ -30,7 +24,7 @@ def encode(
         start: seconds from the start of the recording.
     """
     return {
-        "signals": window_codec.encode(screened.signals),
+        "signals": sample_codec.encode(screened.signals),
         "modality": screened.modality,
         "labels": list(labels),
         "flat": screened.flat,
@@ -53,25 +47,15 @@ def decode(record: bytes, night: NightEntry) -> Window:
     Raises:
         ValueError, LookupError: the record is not what it should be.
     """
-    fields = _fields(record)
-    name = fields["night"].bytes_list.value[0].decode()
-    if name != night.name:
-        raise ValueError(f"a window of {name} stands there")
+    fields = store_record.fields(record, WINDOWS, night.name)
     modality = np.array(fields["modality"].int64_list.value, np.int8)  # (C,)
     if len(modality) != len(night.labels):
         raise ValueError(f"it has {len(modality)} channels, not {len(night.labels)}")
     return Window(
-        window_codec.decode(fields["signals"].bytes_list.value[0], len(modality), SAMPLES),
+        sample_codec.decode(fields["signals"].bytes_list.value[0], len(modality), SAMPLES),
         modality,
         int(fields["patches"].int64_list.value[0]),
         night.name,
         float(fields["start"].float_list.value[0]),
         night.labels,
     )
-
-
-def _fields(record: bytes) -> Mapping[str, Any]:
-    try:
-        return Example.FromString(record).features.feature
-    except DecodeError as error:
-        raise ValueError(str(error)) from error

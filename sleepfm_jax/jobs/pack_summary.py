@@ -5,8 +5,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sleepfm_jax.input_pipeline.splits import NAMES, Splits
-from sleepfm_jax.input_pipeline.window_index import NightEntry
+from sleepfm_jax.input_pipeline.splits import Splits
+from sleepfm_jax.input_pipeline.store_index import NightEntry
+from sleepfm_jax.input_pipeline.store_kinds import Kind
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,12 @@ def how_split(splits: Splits) -> dict[str, Any]:
     }
 
 
-def counts(nights: Sequence[NightEntry]) -> dict[str, Any]:
-    """Nights, windows, and what the rule refused, over all nights.
+def counts(nights: Sequence[NightEntry], kind: Kind) -> dict[str, Any]:
+    """Nights, windows or clips, and what the rule refused, over all nights.
 
     Args:
         nights: in the store.
+        kind: of the store.
     """
     dropped: collections.Counter[str] = collections.Counter()
     emptied: collections.Counter[str] = collections.Counter()
@@ -40,29 +42,31 @@ def counts(nights: Sequence[NightEntry]) -> dict[str, Any]:
         emptied.update(night.emptied)
     return {
         "nights": len(nights),
-        "windows": sum(night.windows for night in nights),
-        "dropped_windows": dict(+dropped),
+        kind.many: sum(night.records for night in nights),
+        f"dropped_{kind.many}": dict(+dropped),
         "emptied_channels": dict(+emptied),
     }
 
 
-def tell(nights: Sequence[NightEntry], splits: Splits) -> None:
+def tell(nights: Sequence[NightEntry], splits: Splits, kind: Kind) -> None:
     """Logs what is in the store, what the rule refused, and what is odd about the splits.
 
     Args:
         nights: in the store.
         splits: that were used.
+        kind: of the store.
     """
     by_split: dict[str, list[NightEntry]] = {}
     for night in nights:
         by_split.setdefault(night.split, []).append(night)
     for split, there in by_split.items():
-        log.info("%s: %d nights, %d windows", split, len(there), sum(n.windows for n in there))
-    total = counts(nights)
-    log.info("windows dropped: %s", total["dropped_windows"] or "none")
-    log.info("channels emptied in a window: %s", total["emptied_channels"] or "none")
+        records = sum(night.records for night in there)
+        log.info("%s: %d nights, %d %s", split, len(there), records, kind.many)
+    total = counts(nights, kind)
+    log.info("%s dropped: %s", kind.many, total[f"dropped_{kind.many}"] or "none")
+    log.info("channels emptied in a %s: %s", kind.one, total["emptied_channels"] or "none")
     if splits.published is None:
-        for name, share in zip(NAMES, splits.fractions, strict=True):
+        for name, share in zip(splits.names, splits.fractions, strict=True):
             if share and name not in by_split:
                 log.warning("no night fell into split %s: give more nights or another seed", name)
     shared = _straddling(nights)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import window_index, window_shards, windows
+from sleepfm_jax.input_pipeline import store_index, store_shards, windows
 from sleepfm_jax.input_pipeline.splits import Splits
+from sleepfm_jax.input_pipeline.store_kinds import WINDOWS
 from sleepfm_jax.jobs.pack import pack
 from tests.input_pipeline import small_nights
 from tests.input_pipeline.test_recording_windows import assert_same
@@ -175,7 +176,7 @@ def test_a_shard_of_another_store_is_noticed(store: Path, tmp_path: Path) -> Non
 
 
 def test_a_changed_index_is_refused(store: Path) -> None:
-    path = store / window_index.FILE
+    path = store / WINDOWS.file
     text = path.read_text()
     for changed in (text.replace("p0-a", "p0-c"), text[:-30], "[]", "", "no JSON"):
         assert changed != text
@@ -187,29 +188,31 @@ def test_a_changed_index_is_refused(store: Path) -> None:
 def test_an_index_of_another_format_is_refused(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_index, "FORMAT", 99)
+    monkeypatch.setattr(store_index, "FORMAT", 99)
     with pytest.raises(InputError, match="is of format 1, not 99: pack again"):
         windows.open_store(store)
 
 
 def test_an_index_that_does_not_add_up_is_refused(store: Path) -> None:
-    index = window_index.read(store)
-    window_index.write(store, window_index.Index(index.nights[:-1], index.shards, {}))
+    index = store_index.read(store, WINDOWS)
+    store_index.write(store, WINDOWS, store_index.Index(index.nights[:-1], index.shards, {}))
     with pytest.raises(InputError, match="counts other windows in nights and shards of train"):
         windows.open_store(store)
 
 
 def test_a_shard_with_other_counts_is_refused(store: Path) -> None:
-    content = json.loads((store / window_index.FILE).read_text())
-    index = window_index.read(store)
+    content = json.loads((store / WINDOWS.file).read_text())
+    index = store_index.read(store, WINDOWS)
     (shard,) = index.shards["train"]
     last = index.nights[-1]
-    more = window_index.NightEntry(**{**vars(last), "windows": last.windows + 1})
-    shards = {"train": (window_index.Shard(shard.file, shard.windows + 1, shard.size),)}
-    window_index.write(
-        store, window_index.Index((*index.nights[:-1], more), shards, content["made_with"])
+    more = store_index.NightEntry(**{**vars(last), "records": last.records + 1})
+    shards = {"train": (store_index.Shard(shard.file, shard.records + 1, shard.size),)}
+    store_index.write(
+        store,
+        WINDOWS,
+        store_index.Index((*index.nights[:-1], more), shards, content["made_with"]),
     )
-    with pytest.raises(InputError, match=f"{shard.windows} of {shard.windows + 1} windows"):
+    with pytest.raises(InputError, match=f"{shard.records} of {shard.records + 1} windows"):
         windows.open_store(store)[0]
 
 
@@ -219,7 +222,7 @@ def test_a_write_that_stops_half_way_leaves_nothing(
     def breaks(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(window_shards, "write", breaks)
+    monkeypatch.setattr(store_shards, "write", breaks)
     small_nights.night(tmp_path / "n.hdf5")
     with pytest.raises(InputError, match=r"store cannot be written \(No space left on device\)"):
         pack([tmp_path / "n.hdf5"], tmp_path / "store", splits=ALL_TRAIN)
@@ -229,15 +232,15 @@ def test_a_write_that_stops_half_way_leaves_nothing(
 def test_a_shard_that_was_not_written_whole_makes_no_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = window_shards.write
+    whole = store_shards.write
 
-    def cut_short(folder: Path, *rest: Any) -> dict[str, tuple[window_index.Shard, ...]]:
+    def cut_short(folder: Path, *rest: Any) -> dict[str, tuple[store_index.Shard, ...]]:
         ((shard,),) = whole(folder, *rest).values()
         path = folder / shard.file
         path.write_bytes(path.read_bytes()[:1000])
-        return {"train": (window_index.Shard(shard.file, shard.windows, 1000),)}
+        return {"train": (store_index.Shard(shard.file, shard.records, 1000),)}
 
-    monkeypatch.setattr(window_shards, "write", cut_short)
+    monkeypatch.setattr(store_shards, "write", cut_short)
     small_nights.night(tmp_path / "n.hdf5")
     with pytest.raises(InputError, match="0 of 2 windows are found"):
         pack([tmp_path / "n.hdf5"], tmp_path / "store", splits=ALL_TRAIN)
@@ -247,14 +250,14 @@ def test_a_shard_that_was_not_written_whole_makes_no_store(
 def test_what_appears_at_the_output_meanwhile_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = window_shards.write
+    write = store_shards.write
 
-    def slowly(*all_: Any) -> dict[str, tuple[window_index.Shard, ...]]:
+    def slowly(*all_: Any) -> dict[str, tuple[store_index.Shard, ...]]:
         (tmp_path / "store").mkdir()
         (tmp_path / "store" / "notes.txt").write_text("mine")
         return write(*all_)
 
-    monkeypatch.setattr(window_shards, "write", slowly)
+    monkeypatch.setattr(store_shards, "write", slowly)
     small_nights.night(tmp_path / "n.hdf5")
     with pytest.raises(InputError, match="is no window store"):
         pack([tmp_path / "n.hdf5"], tmp_path / "store", splits=ALL_TRAIN, overwrite=True)

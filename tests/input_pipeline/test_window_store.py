@@ -1,5 +1,6 @@
 """A store holds what the recordings hold, in order, for whoever opens it and however."""
 
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import window_codec, window_shards, windows
+from sleepfm_jax.input_pipeline import sample_codec, windows
 from sleepfm_jax.input_pipeline.splits import Splits
+from sleepfm_jax.input_pipeline.store_kinds import WINDOWS
 from sleepfm_jax.jobs.pack import pack
 from tests.input_pipeline import small_nights
 from tests.input_pipeline.test_recording_windows import assert_same
@@ -30,7 +32,7 @@ def store(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """In shards small enough that nights lie across their borders."""
     path = tmp_path_factory.mktemp("store") / "store"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(window_shards, "MOST_WINDOWS", 3)
+        patch.setattr("sleepfm_jax.jobs.pack.WINDOWS", dataclasses.replace(WINDOWS, most=3))
         pack([cohort], path, splits=SPLITS)
     return path
 
@@ -50,7 +52,7 @@ def test_a_store_is_its_recordings(cohort: Path, store: Path, split: str) -> Non
 
 
 def test_the_training_split_has_several_shards(store: Path) -> None:
-    assert [shard.windows for shard in windows.open_store(store).index.shards["train"]] == [3, 3]
+    assert [shard.records for shard in windows.open_store(store).index.shards["train"]] == [3, 3]
 
 
 def test_numbers_may_be_numpy_and_have_bounds(store: Path) -> None:
@@ -109,7 +111,7 @@ def test_records_say_all_there_is_to_know(store: Path) -> None:
         assert record["rate"] == 128
         assert not record["flat"].any()
         assert not record["missing"].any()
-        decoded = window_codec.decode(record["signals"], len(window.labels), windows.SAMPLES)
+        decoded = sample_codec.decode(record["signals"], len(window.labels), windows.SAMPLES)
         np.testing.assert_array_equal(decoded, window.signals)
     assert builder.info.metadata["counts"]["windows"] == 8
     assert builder.info.splits["train"].num_examples == len(source) == 6

@@ -76,7 +76,7 @@ def test_what_the_rule_refuses_is_counted(tmp_path: Path, caplog: pytest.LogCapt
     assert [window.start for window in source] == [0.0, 300.0]
     assert [window.modality.tolist() for window in source] == [[0, 1, 2], [0, 1, EMPTY]]
     (night,) = source.index.nights
-    assert night.windows == 2
+    assert night.records == 2
     assert night.dropped == {"fewer than 2 modalities": 1, "fewer than 12 patches": 1}
     assert night.emptied == {"missing": 1}
     assert source.index.made_with["counts"]["dropped_windows"] == night.dropped

@@ -1,4 +1,4 @@
-"""The samples of a window as bytes: all low bytes, then all high bytes, packed by Zstandard.
+"""Samples of a window or clip as bytes: all low bytes, then all high bytes, packed by Zstandard.
 
 High bytes (sign, exponent, first bits) repeat, low bytes are noise that Zstandard passes through.
 """
