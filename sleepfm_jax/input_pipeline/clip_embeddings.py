@@ -124,7 +124,9 @@ def describe(path: str | os.PathLike[str]) -> Description | None:
             if MODALITIES[0] not in file or "present" not in file:
                 return None
             K, E = file[MODALITIES[0]].shape
-            return Description(Path(path), K, E, str(file.attrs.get("model_sha256", "")), SECONDS)
+            told = file.attrs
+            model, subject, split = (told.get(n) for n in ("model_sha256", "subject", "split"))
+            return Description(Path(path), K, E, str(model or ""), SECONDS, subject, split)
     except DAMAGE as error:
         raise _damaged(path, str(error)) from error
 

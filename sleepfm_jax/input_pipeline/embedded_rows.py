@@ -5,7 +5,7 @@ Any model's: the towers' clips, or the foundation model's epochs or 5-minute win
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,35 @@ from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import annotations, embedding_layouts, night_files
 from sleepfm_jax.input_pipeline.embedding_files import Description, refuse_mixture
 from sleepfm_jax.input_pipeline.embedding_layouts import Layout, NightRows
+from sleepfm_jax.input_pipeline.embedding_splits import Whose, nights_of, subjects_and_splits
 from sleepfm_jax.input_pipeline.hypnogram import UNSCORED, Hypnogram
 from sleepfm_jax.input_pipeline.night_files import Reasons
 from sleepfm_jax.input_pipeline.splits import Splits
 
 
 @dataclasses.dataclass(frozen=True)
+class Choice:
+    """What is read of a folder of embeddings.
+
+    Attributes:
+        rows: "epochs", "windows" or None, as in `embedding_layouts.find`.
+        labels: folder of label files named as the nights, whose stages are taken by time, at the
+            middle of each row, instead of those that are stored.
+        splits: how nights are split and whose they are; None: as stored with the nights, or where
+            that is not told, by the default fractions from seed 0.
+        subject: regular expression whose first group, in a night's name, is the subject, whatever
+            is stored; not beside `splits`.
+    """
+
+    rows: str | None = None
+    labels: Path | None = None
+    splits: Splits | None = None
+    subject: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class EmbeddedRows:
-    """Rows of all nights, those of a night next to each other and in the order of time.
+    """Rows of nights, those of a night next to each other and in the order of time.
 
     Attributes:
         x: (N, M, E) float32, as the model made them; zeros where a modality is absent.
@@ -60,77 +81,50 @@ class EmbeddedRows:
         _, number = np.unique(np.array(self.subjects), return_inverse=True)
         return number.astype(np.int32)[self.night_of]
 
-    def of_split(self, split: str) -> np.ndarray:
-        """(N,) bool, the rows of a split.
-
-        Args:
-            split: its name.
-
-        Raises:
-            InputError: no night is in it.
-        """
-        there = np.array([name == split for name in self.splits], bool)
-        if not there.any():
-            names = ", ".join(sorted({name for name in self.splits if name})) or "none"
-            raise InputError(f"no night is in split {split!r}; there are {names}: name one of them")
-        return there[self.night_of]
-
-    def refuse_shared_subjects(self) -> None:
-        """Raises an InputError if a subject has nights in two splits."""
-        first: dict[str, tuple[str, str]] = {}
-        for night, subject, split in zip(self.nights, self.subjects, self.splits, strict=True):
-            if split is None:
-                continue
-            known, where = first.setdefault(subject, (split, night))
-            if known != split:
-                raise InputError(
-                    f"subject {subject} is in {known} (night {where}) and in {split} (night "
-                    f"{night}), so that results would be too good: split by subject"
-                )
+    def of_split(self, split: str) -> slice:
+        """The rows of a split, of those that were read by `splits`: they follow each other."""
+        within = np.array([name == split for name in self.splits], bool)[self.night_of]  # (N,)
+        begin = int(within.argmax())
+        return slice(begin, begin + int(within.sum()))
 
 
 def read(
     folder: str | os.PathLike[str],
-    rows: str | None = None,
-    labels: str | os.PathLike[str] | None = None,
-    splits: Splits | None = None,
-    subject: str | None = None,
+    choice: Choice | None = None,
+    splits: Sequence[str] | None = None,
+    scored: bool = False,
 ) -> EmbeddedRows:
-    """Reads all nights of a folder; embeddings are held in memory once.
+    """Reads the nights of a folder; embeddings are held in memory once.
 
     Args:
         folder: of embeddings, as in `embedding_layouts.find`.
-        rows: "epochs", "windows" or None, as there.
-        labels: folder of label files named as the nights, whose stages are taken by time, at the
-            middle of each row, instead of those that are stored; nights without one are left out.
-        splits: how nights are split and whose they are; None: as stored with the nights, or where
-            that is not told, by the default fractions from seed 0.
-        subject: regular expression whose first group, in a night's name, is the subject, whatever
-            is stored; not beside `splits`.
+        choice: of rows, labels, subjects and splits; None: the default.
+        splits: whose nights are read, one split after the other; None: all nights.
+        scored: rows without a stage are passed over.
 
     Raises:
         InputError: the folder holds no embeddings, or those of two models; some nights tell their
-            split and others do not; or no night is left. Nights that cannot be used are left out
-            and logged.
+            split and others do not; a subject is in two splits; a split has no night, or none is
+            left. Nights that cannot be used are left out and logged.
     """
-    layout = embedding_layouts.find(folder, rows)
-    if labels is not None and not Path(labels).is_dir():
-        raise InputError(f"{labels} is no folder: give the one with the nights' label files")
+    choice = choice or Choice()
+    if choice.labels is not None and not choice.labels.is_dir():
+        raise InputError(f"{choice.labels} is no folder: give the one with the label files")
+    layout = embedding_layouts.find(folder, choice.rows)
     files, left_out = _usable(layout)
-    table = _Table(layout, list(files.values()))
-    for name, file in files.items():
+    whose = subjects_and_splits(layout.folder, files, choice.splits, choice.subject)
+    taken = list(files) if splits is None else nights_of(layout.folder, whose, splits)
+    table = _Table(layout, [files[name] for name in taken])
+    for name in taken:
         try:
-            hypnogram = None if labels is None else _hypnogram(Path(labels), name)
-            night = layout.read(file.path)
-            if hypnogram is not None:
-                night = night._replace(stages=hypnogram.at(night.starts + layout.seconds / 2))
-            table.add(name, night)
+            table.add(name, _night(layout, files[name].path, name, choice.labels, scored))
         except InputError as error:
             left_out.append((name, str(error)))
     night_files.tell(f"left out of {layout.folder}", left_out)
-    if not table.names:
-        raise night_files.none_left(layout.folder, None, tuple(left_out))
-    return table.finished(_subjects_and_splits(layout.folder, table, splits, subject), left_out)
+    for split in splits or (None,):
+        if not any(split in (None, whose[name].split) for name in table.names):
+            raise night_files.none_left(layout.folder, split, tuple(left_out))
+    return table.finished(whose, left_out)
 
 
 def _usable(layout: Layout) -> tuple[dict[str, Description], list[tuple[str, str]]]:
@@ -147,6 +141,30 @@ def _usable(layout: Layout) -> tuple[dict[str, Description], list[tuple[str, str
     return described, left_out
 
 
+def _night(layout: Layout, path: Path, name: str, labels: Path | None, scored: bool) -> NightRows:
+    hypnogram = None if labels is None else _hypnogram(labels, name)
+    night = layout.read(path)
+    if hypnogram is not None:
+        night = night._replace(stages=hypnogram.at(night.starts + layout.seconds / 2))
+    if not scored:
+        return night
+    known = night.stages != UNSCORED  # (K,)
+    if not known.any():
+        raise InputError(
+            f"none of its {len(known)} rows has a stage"
+            + ("" if labels else ": give --labels, a folder of label files")
+        )
+    return NightRows(*(array[known] for array in night))
+
+
+def _hypnogram(labels: Path, night: str) -> Hypnogram:
+    """Of a night's label file, which may stand in the night's subfolder or in none."""
+    path = annotations.find(labels, night) or annotations.find(labels, Path(night).name)
+    if path is None:
+        raise InputError(f"no label file of this name is in {labels}")
+    return annotations.read_hypnogram(path)
+
+
 class _Table:
     """Rows of night after night, in arrays that are made once."""
 
@@ -160,7 +178,6 @@ class _Table:
         self._starts = np.zeros(N)
         self._counts: list[int] = []
         self.names: list[str] = []
-        self.stored: list[tuple[str | None, str | None]] = []  # subject and split
 
     def add(self, name: str, night: NightRows) -> None:
         """The rows of the next night."""
@@ -170,13 +187,12 @@ class _Table:
         self._stages[rows], self._starts[rows] = night.stages, night.starts
         self._counts.append(len(night.x))
         self.names.append(name)
-        self.stored.append((night.subject, night.split))
 
     def finished(
-        self, whose: Sequence[tuple[str, str | None]], left_out: Sequence[tuple[str, str]]
+        self, whose: Mapping[str, Whose], left_out: Sequence[tuple[str, str]]
     ) -> EmbeddedRows:
         """The table, with subject and split of each night."""
-        N = sum(self._counts)  # fewer than described, where a night was left out
+        N = sum(self._counts)  # fewer than described, where rows or nights were left out
         return EmbeddedRows(
             x=self._x[:N],
             present=self._present[:N],
@@ -184,39 +200,10 @@ class _Table:
             starts=self._starts[:N],
             night_of=np.repeat(np.arange(len(self._counts), dtype=np.int32), self._counts),
             nights=tuple(self.names),
-            subjects=tuple(subject for subject, _ in whose),
-            splits=tuple(split for _, split in whose),
+            subjects=tuple(whose[name].subject for name in self.names),
+            splits=tuple(whose[name].split for name in self.names),
             modalities=self._layout.modalities,
             seconds=self._layout.seconds,
             model=self._model,
             left_out=tuple(left_out),
         )
-
-
-def _hypnogram(labels: Path, night: str) -> Hypnogram:
-    """Of a night's label file, which may stand in the night's subfolder or in none."""
-    path = annotations.find(labels, night) or annotations.find(labels, Path(night).name)
-    if path is None:
-        raise InputError(f"no label file of this name is in {labels}")
-    return annotations.read_hypnogram(path)
-
-
-def _subjects_and_splits(
-    folder: Path, table: _Table, splits: Splits | None, subject: str | None
-) -> list[tuple[str, str | None]]:
-    """By the flags, or as stored."""
-    if splits is not None:
-        return [(splits.subject_of(name), splits.split_of(name)) for name in table.names]
-    default = Splits(subject=subject)
-    told = [name for name, (_, split) in zip(table.names, table.stored, strict=True) if split]
-    if 0 < len(told) < len(table.names):
-        other = next(name for name in table.names if name not in set(told))
-        raise InputError(
-            f"{folder} tells the split of {told[0]} but not of {other}: give splits for all nights "
-            "by --seed, --fractions or --splits"
-        )
-    found = []
-    for name, (stored, split) in zip(table.names, table.stored, strict=True):
-        whose = stored if stored and subject is None else default.subject_of(name)
-        found.append((whose, split or default.split_of(name)))
-    return found

@@ -23,6 +23,8 @@ class Description:
         width: E.
         model: digest of the weights; empty where the file does not tell.
         step: seconds from one row to the next.
+        subject: whose night it is; None: not told.
+        split: that the night is in; None: not told.
     """
 
     path: Path
@@ -30,6 +32,8 @@ class Description:
     width: int
     model: str
     step: float
+    subject: str | None = None
+    split: str | None = None
 
 
 def describe(path: str | os.PathLike[str], step: float) -> Description:

@@ -32,16 +32,12 @@ class NightRows(NamedTuple):
         present: (K, M) bool.
         starts: (K,) float64, seconds from the start of the recording.
         stages: (K,) int8 as stored; −1 where no stage is.
-        subject: as stored; None: not told.
-        split: as stored; None: not told.
     """
 
     x: np.ndarray
     present: np.ndarray
     starts: np.ndarray
     stages: np.ndarray
-    subject: str | None = None
-    split: str | None = None
 
 
 class Layout(NamedTuple):
@@ -107,9 +103,7 @@ def _clips(folder: Path) -> Layout:
 
     def read(path: Path) -> NightRows:
         night = clip_embeddings.read(path, path.stem)
-        return NightRows(
-            night.rows, night.present, night.starts, night.stages, night.subject, night.split
-        )
+        return NightRows(night.rows, night.present, night.starts, night.stages)
 
     return Layout(folder, MODALITIES, EPOCH, describe, read)
 
