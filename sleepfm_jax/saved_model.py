@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +195,33 @@ def load(path: str | os.PathLike[str], role: str | None = None) -> SavedModel:
             "belong together; import the model again"
         )
     return model
+
+
+def role_of(path: str | os.PathLike[str], roles: Sequence[str]) -> str:
+    """What a model is for, without reading its weights.
+
+    Args:
+        path: as of `load`.
+        roles: that it can have; of a folder of models the first that is there is told.
+
+    Raises:
+        InputError: the folder is no model, or one for something else.
+    """
+    faults = []
+    for role in roles:
+        try:
+            home = _home(Path(path), role)
+            kind = kind_of(_config(home, _read_description(home)))
+        except InputError as error:
+            faults.append(error)
+            continue
+        if kind in ROLES[role]:
+            return role
+        wanted = " or ".join(roles)
+        faults.append(
+            InputError(f"{home}: is a model of kind {kind}, no {wanted}; give another folder")
+        )
+    raise faults[0]
 
 
 def build(model: SavedModel, numerics: Numerics | None = None) -> Any:

@@ -114,6 +114,22 @@ def test_a_folder_of_one_model_is_that_model(tmp_path: Path) -> None:
     assert_same(load(tmp_path, "staging"), some("staging"))
 
 
+def test_what_a_model_is_for_is_told_without_loading_it(tmp_path: Path) -> None:
+    both = ("base", "towers")
+    save_together(tmp_path / "both", {"base": some("foundation"), "towers": some("effnet")})
+    save(tmp_path / "one", some("effnet"))
+    save(tmp_path / "stager", some("staging"))
+    for weights in tmp_path.rglob("weights"):
+        weights.rename(weights.with_name("elsewhere"))
+    assert saved_model.role_of(tmp_path / "both", both) == "base"
+    assert saved_model.role_of(tmp_path / "both", both[::-1]) == "towers"
+    assert saved_model.role_of(tmp_path / "one", both) == "towers"
+    with pytest.raises(InputError, match="is a model of kind staging, no base or towers; give"):
+        saved_model.role_of(tmp_path / "stager", both)
+    with pytest.raises(InputError, match="no model is here"):
+        saved_model.role_of(tmp_path / "none", both)
+
+
 def test_unknown_kinds_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "MODEL", some("staging"))
     file = tmp_path / "MODEL" / "config.json"
