@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline.clips import MODALITIES, SECONDS
+from sleepfm_jax.input_pipeline.clips import CHANNELS, COUNTS, MODALITIES, SECONDS
 from sleepfm_jax.input_pipeline.embedding_files import DAMAGE, Description, refuse_no_numbers
 from sleepfm_jax.input_pipeline.hypnogram import STAGES, UNSCORED
 
@@ -32,6 +33,7 @@ class ClipEmbeddings:
         starts: (K,) float64, seconds from the start of the recording.
         stages: (K,) int8, 0 Wake, 1 N1, 2 N2, 3 N3, 4 REM, −1 unscored.
         provenance: the source's and the model's, as text and numbers.
+        labels: (9,) of the channels that fill the places; empty where nothing does.
         subject: whose night it is; None: not known.
         split: that the night has in the store of its clips; None: it comes from no store.
     """
@@ -42,6 +44,7 @@ class ClipEmbeddings:
     starts: np.ndarray
     stages: np.ndarray
     provenance: Mapping[str, str | float]
+    labels: tuple[str, ...] = ("",) * len(CHANNELS)
     subject: str | None = None
     split: str | None = None
 
@@ -68,8 +71,10 @@ def write(folder: str | os.PathLike[str], night: ClipEmbeddings) -> None:
             for key, value in (("subject", night.subject), ("split", night.split)):
                 if value is not None:
                     file.attrs[key] = value
-            for number, modality in enumerate(MODALITIES):
+            labels = iter(night.labels)
+            for number, (modality, places) in enumerate(COUNTS.items()):
                 file[modality] = np.asarray(night.rows[:, number], np.float32)  # (K, E)
+                file[modality].attrs["labels"] = [*itertools.islice(labels, places)]
             file["present"] = np.asarray(night.present, bool)
             file["start"] = np.asarray(night.starts, np.float64)
             file["stage"] = np.asarray(night.stages, np.int8)
@@ -92,6 +97,7 @@ def read(path: str | os.PathLike[str], name: str) -> ClipEmbeddings:
     try:
         with h5py.File(path, "r") as file:
             arrays = {key: file[key][()] for key in (*MODALITIES, "present", "start", "stage")}
+            labels = [label for m in MODALITIES for label in file[m].attrs["labels"]]
             attributes = dict(file.attrs)
         rows = np.stack([arrays[modality] for modality in MODALITIES], axis=1)  # (K, 3, E)
     except DAMAGE as error:
@@ -103,6 +109,7 @@ def read(path: str | os.PathLike[str], name: str) -> ClipEmbeddings:
         starts=arrays["start"],
         stages=arrays["stage"],
         provenance={key: value for key, value in attributes.items() if key not in _PLACE},
+        labels=tuple(labels),
         subject=attributes.get("subject"),
         split=attributes.get("split"),
     )

@@ -32,6 +32,7 @@ def night(
         starts=60.0 + 30.0 * np.arange(clips),
         stages=stages.astype(np.int8),
         provenance=PROVENANCE,
+        labels=("Thor", "", "Abd", "C3-A2", "C4-A1", "", "", "LOC", "EKG"),
         subject=subject,
         split=split,
     )

@@ -47,6 +47,7 @@ def test_the_layout_is_a_dataset_a_modality_in_plain_hdf5(tmp_path: Path) -> Non
     with h5py.File(tmp_path / "clips" / "night.hdf5", "r") as file:
         assert {name: (d.dtype.str, d.shape) for name, d in file.items()} == DATASETS
         np.testing.assert_array_equal(file["ekg"], night().rows[:, 2])
+        assert file["respiratory"].attrs["labels"].tolist() == ["Thor", "", "Abd"]
         expected = {**PROVENANCE, "step": 30.0, "subject": "p0", "split": "train"}
         assert dict(file.attrs) == expected
     assert clip_embeddings.attributes(tmp_path, "night") == expected
