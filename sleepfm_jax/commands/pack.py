@@ -1,11 +1,8 @@
 """`sleepfm-jax pack`: recordings to a store of five-minute windows, which pretraining reads."""
 
 import argparse
-from pathlib import Path
 
-from sleepfm_jax.commands import channel_flags, job_flags
-from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline.splits import FRACTIONS, Splits, read_published
+from sleepfm_jax.commands import channel_flags, job_flags, split_flags
 from sleepfm_jax.input_pipeline.windows import Rule
 
 EPILOG = """\
@@ -29,12 +26,7 @@ def main(argv: list[str]) -> int:
     """Packs nights; 0 if all could be used, 1 if some, 2 if none."""
     flags = _parser().parse_args(argv)
     montage = channel_flags.read(flags)
-    splits = Splits(
-        seed=flags.seed,
-        fractions=_fractions(flags.fractions),
-        subject=flags.subject,
-        published=None if flags.splits is None else read_published(flags.splits),
-    )
+    splits = split_flags.read(flags)
     rule = Rule(flags.flat_limit, flags.least_modalities, flags.least_patches)
     from sleepfm_jax.jobs.pack import pack  # after the flags: TFDS takes a while to import
 
@@ -50,13 +42,6 @@ def main(argv: list[str]) -> int:
     return job_flags.report(summary, flags.output)
 
 
-def _fractions(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(share) for share in text.split(","))
-    except ValueError as error:
-        raise InputError(f"--fractions {text}: give three numbers, as in 0.8,0.1,0.1") from error
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sleepfm-jax pack",
@@ -70,32 +55,10 @@ def _parser() -> argparse.ArgumentParser:
         output="folder that becomes the store",
         workers="nights cut at a time (default: 1)",
     )
-    _add_splits(parser.add_argument_group("splits"))
+    split_flags.add(parser)
     _add_rule(parser.add_argument_group("quality"))
     channel_flags.add(parser)
     return parser
-
-
-def _add_splits(flags: argparse._ArgumentGroup) -> None:
-    flags.add_argument("--seed", type=int, default=0, help="of the split (default: %(default)s)")
-    flags.add_argument(
-        "--fractions",
-        default=",".join(map(str, FRACTIONS)),
-        metavar="F,F,F",
-        help="of subjects that train, validation and test get (default: %(default)s)",
-    )
-    flags.add_argument(
-        "--subject",
-        metavar="REGEX",
-        help="whose first group, in a night's name, is the subject (default: the whole name)",
-    )
-    flags.add_argument(
-        "--splits",
-        type=Path,
-        metavar="JSON",
-        help="{split: [paths]} instead of a seed, matched by file name; nights that it does not "
-        "have are left out",
-    )
 
 
 def _add_rule(flags: argparse._ArgumentGroup) -> None:

@@ -1,0 +1,122 @@
+"""One night to the records of its clips, with the stages of whatever label file belongs to it."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline import annotations, clip_record, night_clips
+from sleepfm_jax.input_pipeline.clip_times import ClipTimes
+from sleepfm_jax.input_pipeline.clips import Clip, Rule, modalities_present
+from sleepfm_jax.input_pipeline.hypnogram import Hypnogram
+from sleepfm_jax.input_pipeline.night_clips import NightClips, Scale
+from sleepfm_jax.input_pipeline.splits import Splits
+from sleepfm_jax.input_pipeline.store_index import NightEntry
+from sleepfm_jax.jobs import night_file
+from sleepfm_jax.jobs.night_file import Known, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class HowToCut:
+    """What decides of clips beside the recording.
+
+    Attributes:
+        labels: folder of label files, named as the nights; None: they lie beside the recordings.
+        scale: "night" or "none", as of `night_clips.of_recording`.
+        places: which place single labels fill.
+        rule: which places are emptied and which clips dropped.
+    """
+
+    labels: Path | None = None
+    scale: Scale = "night"
+    places: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    rule: Rule = dataclasses.field(default_factory=Rule)
+
+
+def cut_clips(task: Task, splits: Splits, how: HowToCut) -> str | None:
+    """Cuts one night.
+
+    Args:
+        task: a recording (HDF5), EDF, BDF or WFDB (.hea) file, and where its records shall wait.
+        splits: how nights are split.
+        how: to cut.
+
+    Returns:
+        None, or the reason why the night is not wanted.
+
+    Raises:
+        InputError: it or its labels cannot be used, or no clip of it; or the disk is full.
+    """
+    source, file = task
+    known = night_file.known(source, splits)
+    if known is None:
+        return night_file.UNPUBLISHED
+    hypnogram = find_hypnogram(known.path, known.name, how.labels)
+    try:
+        night = night_clips.of_recording(known.path, hypnogram, how.scale, how.places, how.rule)
+    except night_clips.AnnotationsOnly:
+        return "annotations only"
+    modalities = modalities_present(night.present).sum(axis=1)  # (K,)
+    kept = np.flatnonzero(modalities >= how.rule.least_modalities)
+    dropped = {}
+    if len(kept) < len(night):
+        reason = f"fewer than {how.rule.least_modalities} modalities"
+        dropped[reason] = len(night) - len(kept)
+    if not len(kept):
+        raise InputError(
+            f"{known.path} has no clip to use ({len(night)} with {reason}): leave it out, or say "
+            "what its channels are with --place LABEL=PLACE"
+        )
+    labels = tuple(label or "" for label in night.labels)
+    counts = {reason: int(where[kept].sum()) for reason, where in night.emptied.items()}
+    entry = NightEntry(
+        name=known.name,
+        subject=known.subject,
+        split=known.split,
+        labels=labels,
+        records=len(kept),
+        dropped=dropped,
+        emptied={reason: count for reason, count in counts.items() if count},
+        more=ClipTimes(float(night.starts[0]), kept, night.stages[kept]).content(),
+    )
+    file.write(_records(night, kept, known, labels), lambda: entry)
+    return None
+
+
+def find_hypnogram(path: Path, name: str, labels: Path | None) -> Hypnogram | None:
+    """The stages of a night; None where there is no label file, or a recording holds none.
+
+    Args:
+        path: of the recording.
+        name: of the night, by which its label file is found.
+        labels: folder of label files; None: the recording's own.
+
+    Raises:
+        InputError: a label file cannot be read, or holds no stages.
+    """
+    if labels is None:
+        found = annotations.find(path.parent, path.stem)
+    else:
+        found = annotations.find(labels, name) or annotations.find(labels, Path(name).name)
+    if found is None:
+        return None
+    if not found.samefile(path):
+        return annotations.read_hypnogram(found)
+    return annotations.read(path).hypnogram
+
+
+def _records(
+    night: NightClips, kept: np.ndarray, known: Known, labels: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    for number in kept:
+        clip = Clip(
+            night.signals[number],
+            night.present[number],
+            int(night.stages[number]),
+            known.name,
+            float(night.starts[number]),
+        )
+        yield clip_record.encode(clip, known.subject, labels)
