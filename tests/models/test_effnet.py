@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from conversion import weights
 from conversion.effnet import supervised_effnet
 from conversion.models import load_reference
-from sleepfm_jax.models.effnet import EffNet, EffNetConfig, SupervisedEffNetConfig
+from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.kinds import KINDS, Config, kind_of, network_of
 from sleepfm_jax.models.layers import Numerics
-from sleepfm_jax.models.weights import insert, shapes
+from sleepfm_jax.models.weights import insert
 from sleepfm_jax.saved_model import SavedModel
 from tests.models.small_network import distance, random_arrays
 
@@ -40,8 +40,13 @@ def network(config: Config, numerics: Numerics | None = None, remat: bool = Fals
 
 
 @pytest.fixture(scope="module")
-def evaluate() -> Any:
-    view = nnx.view(network(TOWERS), deterministic=True, use_running_average=True)
+def towers() -> Any:
+    return network(TOWERS)
+
+
+@pytest.fixture(scope="module")
+def evaluate(towers: Any) -> Any:
+    view = nnx.view(towers, deterministic=True, use_running_average=True)
     graph, state = nnx.split(view)
     run = jax.jit(lambda state, x, present: nnx.merge(graph, state)(x, present))
 
@@ -165,9 +170,9 @@ def test_neighbours_change_no_embedding_nor_does_what_they_lack(evaluate: Any) -
     ("shape", "fault"),
     [((1, 4, 257), "257 samples"), ((1, 4, 0), "0 samples"), ((1, 5, 256), "5 channels")],
 )
-def test_other_clips_are_refused(shape: tuple[int, ...], fault: str) -> None:
+def test_other_clips_are_refused(towers: Any, shape: tuple[int, ...], fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
-        network(TOWERS)(jnp.zeros(shape))
+        towers(jnp.zeros(shape))
 
 
 @pytest.mark.parametrize(
@@ -185,10 +190,3 @@ def test_other_clips_are_refused(shape: tuple[int, ...], fault: str) -> None:
 def test_sizes_that_no_tower_has_are_refused(sizes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         dataclasses.replace(TOWERS, **sizes)
-
-
-def test_released_sizes() -> None:
-    names = shapes(lambda: EffNet(EffNetConfig(), rngs=nnx.Rngs(0)))
-    assert names["sleep_stages.stem.kernel"] == (3, 5, 32)
-    assert names["ekg.stages.6.blocks.2.along.kernel"] == (3, 1152)
-    assert names["respiratory.out.kernel"] == (1280, 512)
