@@ -92,7 +92,9 @@ def stages(folder: Path, model: str, split: str) -> tuple[np.ndarray, np.ndarray
 
 def probe(folder: Path, model: str, path: Path) -> dict[str, float]:
     """Macro-F1 of stages read from each modality's embeddings, and from all together."""
-    from sleepfm_jax.evaluate.probe import linear_probe
+    from sleepfm_jax.evaluate.classification import class_scores
+    from sleepfm_jax.evaluate.probe import fit
+    from sleepfm_jax.input_pipeline.hypnogram import STAGES
     from sleepfm_jax.input_pipeline.modality import Modality
 
     output = folder / f"embeddings_{model}"
@@ -101,12 +103,15 @@ def probe(folder: Path, model: str, path: Path) -> dict[str, float]:
     sleepfm("embed", "--model", str(path), "--output", str(output), recordings)
     (x, y), (test_x, test_y) = (stages(folder, model, split) for split in ("train", "validation"))
     parts = {"all": slice(None), **{m.name: slice(m, m + 1) for m in Modality}}
-    return {
-        name: linear_probe(
-            x[:, part].reshape(len(x), -1), y, test_x[:, part].reshape(len(test_x), -1), test_y
-        ).macro_f1
-        for name, part in parts.items()
-    }
+    found = {}
+    for name, part in parts.items():
+        classifier = fit(x[:, part].reshape(len(x), -1), y, strength=1.0)
+        told = classifier.probabilities(
+            test_x[:, part].reshape(len(test_x), -1), range(len(STAGES))
+        )
+        scores = class_scores(test_y, told, np.zeros(len(test_y)), STAGES, resamples=0)
+        found[name] = scores.values["macro-F1"]
+    return found
 
 
 def main() -> None:

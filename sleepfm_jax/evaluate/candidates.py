@@ -44,9 +44,7 @@ class Candidates:
         order = order[np.argsort(nights[order], kind="stable")]  # night by night, drawn within
         _, first, sizes = np.unique(nights[order], return_index=True, return_counts=True)
         place = np.arange(len(rows)) - np.repeat(first, sizes)
-        count = np.maximum(
-            self.count or sizes, 2
-        )  # a clip alone in its night has nothing to be told from
+        count = np.maximum(self.count or sizes, 2)
         full = sizes // count  # groups of each night
         number = place // np.repeat(np.broadcast_to(count, sizes.shape), sizes)
         start = np.concatenate([[0], np.cumsum(full)[:-1]]) if len(full) else full

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import numpy as np
@@ -92,7 +93,7 @@ def each_label(
         return result
 
     with (
-        _libraries().limit(limits=1, user_api="blas"),
+        one_blas_thread(),
         ThreadPoolExecutor(threads or cores()) as pool,
     ):
         futures = [pool.submit(one, label) for label in range(labels)]
@@ -101,6 +102,11 @@ def each_label(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """Within it BLAS runs on the core that calls it, and waits for no other."""
+    return _libraries().limit(limits=1, user_api="blas")
 
 
 @functools.cache
