@@ -97,15 +97,19 @@ def find_hypnogram(path: Path, name: str, labels: Path | None) -> Hypnogram | No
     Raises:
         InputError: a label file cannot be read, or holds no stages.
     """
-    if labels is None:
-        found = annotations.find(path.parent, path.stem)
-    else:
-        found = annotations.find(labels, name) or annotations.find(labels, Path(name).name)
+    found = label_file(path, name, labels)
     if found is None:
         return None
     if not found.samefile(path):
         return annotations.read_hypnogram(found)
     return annotations.read(path).hypnogram
+
+
+def label_file(path: Path, name: str, labels: Path | None) -> Path | None:
+    """The file with the stages of a night, which may be the recording; arguments as there."""
+    if labels is None:
+        return annotations.find(path.parent, path.stem)
+    return annotations.find(labels, name) or annotations.find(labels, Path(name).name)
 
 
 def _records(
