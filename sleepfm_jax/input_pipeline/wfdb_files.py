@@ -125,11 +125,18 @@ def _parsed(path: Path) -> Any:
             raise InputError(f"{path} is not a file: give the header of a WFDB record")
         if path.stat().st_size > LARGEST_HEADER:
             raise InputError(f"{path} is too long for a WFDB header: give the one of a record")
-        lines = _lines(path)
+        _refuse_elsewhere(path, _lines(path))
+        return wfdb.rdheader(local_name(path))
     except OSError as error:
         raise InputError(
             f"{path} cannot be opened ({error.strerror}): check its name and your permission"
         ) from error
+    except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path} is no WFDB header ({error}): get it again") from error
+
+
+def _refuse_elsewhere(path: Path, lines: list[str]) -> None:
+    """Raises an InputError if a header tells of anything but signal files beside it."""
     if not lines:
         raise InputError(f"{path} is empty: download or export it again")
     if "/" in lines[0].split()[0]:
@@ -137,17 +144,12 @@ def _parsed(path: Path) -> Any:
             f"{path} is a record of several segments, which are not read: give the headers of the "
             "segments, or make one record of them (xform or wfdb.wrsamp)"
         )
-    for line in lines[1:]:
-        name = line.split()[0]
+    for name in (line.split()[0] for line in lines[1:]):
         if LEAVES_FOLDER & set(name):
             raise InputError(
                 f"{path} names a signal file outside its folder ({name!r}): put the file beside "
                 "it, and its bare name into the header"
             )
-    try:
-        return wfdb.rdheader(local_name(path))
-    except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
-        raise InputError(f"{path} is no WFDB header ({error}): get it again") from error
 
 
 def local_name(path: Path) -> str:

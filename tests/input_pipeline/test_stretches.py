@@ -37,6 +37,13 @@ def test_stretches_hold_what_was_measured_at_its_time(runs: list[tuple[bool, int
         assert sooner.stop < later.start
 
 
+@pytest.mark.parametrize(("missing", "pieces"), [(4, 1), (5, 2), (6, 2)])
+def test_a_gap_begins_at_a_second(missing: int, pieces: int) -> None:
+    samples = np.ones(30)
+    samples[10 : 10 + missing] = np.nan
+    assert len(list(measured(samples, RATE))) == pieces
+
+
 def test_a_sensor_that_fails_for_a_while_leaves_a_gap_in_its_channel_alone(tmp_path: Path) -> None:
     made = wfdb_records.digits()
     made[2000:4000, 1] = wfdb_records.INVALID  # seconds 10 to 20
