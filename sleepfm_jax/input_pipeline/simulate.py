@@ -1,4 +1,4 @@
-"""One simulated night from (seed, index): subject, hypnogram and signals, written as EDF and CSV.
+"""One simulated night from (seed, index): subject, hypnogram and signals, and the files they fill.
 
 The parts are in `simulation/`; what they are drawn from is in docs/simulator.md.
 """
@@ -13,6 +13,7 @@ import edfio
 import numpy as np
 
 from sleepfm_jax.atomic import replacing
+from sleepfm_jax.input_pipeline.simulation import cinc2018
 from sleepfm_jax.input_pipeline.simulation.cohort import night_name, night_subject
 from sleepfm_jax.input_pipeline.simulation.hypnograms import (
     EPOCH,
@@ -20,10 +21,13 @@ from sleepfm_jax.input_pipeline.simulation.hypnograms import (
     Stage,
     draw_hypnogram,
 )
-from sleepfm_jax.input_pipeline.simulation.montages import Channel, draw_montage
+from sleepfm_jax.input_pipeline.simulation.montages import CINC2018, Channel, draw_montage
 from sleepfm_jax.input_pipeline.simulation.signals import Body
 from sleepfm_jax.input_pipeline.simulation.streams import stream
 from sleepfm_jax.input_pipeline.simulation.subjects import Subject
+
+EDF, CINC = "edf", "cinc2018"
+FORMATS = (EDF, CINC)  # of files that a night can be written to
 
 STAGING_COLUMNS = ("Start", "Stop", "StageName", "StageNumber")
 
@@ -42,6 +46,8 @@ class SimulatedNight:
         stages: (epochs,) int8 hypnogram, one `Stage` every 30 s.
         channels: what the laboratory records.
         body: makes the signals; `body.events` holds the true apneas, arousals and movements.
+        scored: first epoch whose stage is told, and one past the last.
+        form: of `FORMATS`, to be written in.
     """
 
     name: str
@@ -49,6 +55,8 @@ class SimulatedNight:
     stages: np.ndarray
     channels: tuple[Channel, ...]
     body: Body
+    scored: tuple[int, int]
+    form: str = EDF
 
     def signals(self) -> Iterator[tuple[Channel, np.ndarray]]:
         """Each channel with its (seconds · rate,) samples in its unit, one at a time."""
@@ -57,7 +65,7 @@ class SimulatedNight:
 
 
 def simulate_night(
-    seed: int, night: int, hours: float, montage: str | None = None
+    seed: int, night: int, hours: float, montage: str | None = None, form: str = EDF
 ) -> SimulatedNight:
     """Draws one night; signals are made when asked for.
 
@@ -66,22 +74,54 @@ def simulate_night(
         night: index in the cohort, ≥ 0; a night does not depend on how many others there are.
         hours: length, rounded to whole 30-s epochs.
         montage: name of one laboratory's montage (`simulation.montages.MONTAGES`); None draws one.
+        form: of `FORMATS`. Of "cinc2018" channels and scored part are those of the challenge's
+            records; subject, stages and body are the same.
     """
     subject = night_subject(seed, night)
     epochs = max(round(hours * 3600 / EPOCH), 1)
     stages = draw_hypnogram(stream(seed, night, "hypnogram"), subject, epochs)
-    channels = draw_montage(stream(seed, night, "montage"), montage)
-    return SimulatedNight(
-        night_name(seed, night), subject, stages, channels, Body(seed, night, subject, stages)
-    )
+    if form == CINC:
+        channels = CINC2018
+        scored = cinc2018.scored_part(stream(seed, night, "scored part"), epochs)
+    else:
+        channels = draw_montage(stream(seed, night, "montage"), montage)
+        scored = 0, epochs
+    name, body = night_name(seed, night), Body(seed, night, subject, stages)
+    return SimulatedNight(name, subject, stages, channels, body, scored, form)
+
+
+def night_files(name: str, form: str) -> tuple[Path, ...]:
+    """Where a night's files stand in its cohort's folder; the one that is written last is last.
+
+    Args:
+        name: of the night.
+        form: of `FORMATS`.
+    """
+    if form == CINC:
+        return tuple(Path(CINC) / f"{name}{end}" for end in ("-arousal.mat", ".mat", ".hea"))
+    return Path("stages") / f"{name}.csv", Path("edf") / f"{name}.edf"
 
 
 def write_night(night: SimulatedNight, folder: Path) -> None:
-    """Writes `stages/NAME.csv`, then `edf/NAME.edf`: where the EDF stands, the night is complete.
+    """Writes the files of `night_files`: where the last one stands, the night is complete.
+
+    Args:
+        night: to be written.
+        folder: of the cohort.
 
     Raises:
         OSError: the folder cannot be written to.
     """
+    if night.form == CINC:
+        cinc2018.write_record(
+            folder / CINC,
+            night.name,
+            dict(night.signals()),
+            night.stages,
+            night.scored,
+            night.body.events,
+        )
+        return
     with replacing(folder / "stages" / f"{night.name}.csv") as path:
         write_stages(path, night.stages)
     with replacing(folder / "edf" / f"{night.name}.edf") as path:

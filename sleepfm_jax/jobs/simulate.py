@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline.simulate import simulate_night, write_night
+from sleepfm_jax.input_pipeline.simulate import EDF, night_files, simulate_night, write_night
 from sleepfm_jax.input_pipeline.simulation.cohort import night_name, write_tables
 from sleepfm_jax.jobs import runner
 
@@ -21,11 +21,20 @@ class Cohort:
         seed: ≥ 0.
         hours: length of each night.
         montage: one laboratory's montage for all nights; None draws one for each.
+        form: "edf" or "cinc2018", in which the nights are written.
     """
 
     seed: int
     hours: float
     montage: str | None = None
+    form: str = EDF
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the cohort's folder notes of it; the usual format goes unsaid."""
+        settings = dataclasses.asdict(self)
+        form = settings.pop("form")
+        return settings if form == EDF else {**settings, "format": form}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,22 +51,22 @@ class Simulation:
 
     def __call__(self, night: int) -> str | None:
         """Writes one night, or says that it was done before."""
-        name = night_name(self.cohort.seed, night)
-        files = self.output / "edf" / f"{name}.edf", self.output / "stages" / f"{name}.csv"
-        if all(file.exists() for file in files):
+        cohort = self.cohort
+        files = night_files(night_name(cohort.seed, night), cohort.form)
+        if all((self.output / file).exists() for file in files):
             return "done before"
-        made = simulate_night(self.cohort.seed, night, self.cohort.hours, self.cohort.montage)
+        made = simulate_night(cohort.seed, night, cohort.hours, cohort.montage, cohort.form)
         write_night(made, self.output)
         return None
 
 
 def simulate(cohort: Cohort, nights: int, output: Path, workers: int = 1) -> runner.Summary:
-    """Fills `output` with `edf/`, `stages/` and the cohort's tables.
+    """Fills `output` with the nights' files and the cohort's tables.
 
     Complete nights are kept, so that an interrupted run goes on and a cohort can grow.
 
     Args:
-        cohort: seed, length and montage.
+        cohort: seed, length, montage and format.
         nights: how many.
         output: folder.
         workers: processes.
@@ -66,7 +75,7 @@ def simulate(cohort: Cohort, nights: int, output: Path, workers: int = 1) -> run
         InputError: `output` cannot be a folder, or holds a cohort of other settings.
     """
     try:
-        _claim(output / SETTINGS, dataclasses.asdict(cohort))
+        _claim(output / SETTINGS, cohort.settings)
         summary = runner.run(
             Simulation(cohort, output),
             range(nights),

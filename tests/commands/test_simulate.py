@@ -85,6 +85,27 @@ def test_other_settings_are_refused_in_one_sentence(
     assert contents(three_nights) == before
 
 
+def test_records_of_the_challenge_are_written_resumed_and_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--nights", "2", "--workers", "1", "--format", "cinc2018"]
+    assert simulate(tmp_path, *flags) == 0
+    whole = contents(tmp_path)
+    parts = {
+        f"cinc2018/sim9-000{n}{end}" for n in (0, 1) for end in ("-arousal.mat", ".mat", ".hea")
+    }
+    assert {name for name in whole if "/" in name} == parts
+    assert {"demographics.csv", "is_event.csv", "truth.csv", "simulation.json"} <= set(whole)
+    (tmp_path / "cinc2018" / "sim9-0001.hea").unlink()  # written last
+    assert simulate(tmp_path, *flags) == 0
+    assert "1 done, 1 skipped, 0 failed" in capsys.readouterr().out
+    assert contents(tmp_path) == whole
+    assert main(["inspect", str(tmp_path / "cinc2018" / "sim9-0000.hea")]) == 0
+    assert "used: 13 of 13 channels; no modality is missing" in capsys.readouterr().out
+    assert simulate(tmp_path, *flags[:-2]) == 2, "the folder holds records, not EDFs"
+    assert '"format": "cinc2018"' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"seed": 9', '"x"'])
 def test_broken_settings_are_refused_in_one_sentence(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -115,6 +136,8 @@ def test_a_file_in_the_way_is_refused_in_one_sentence(
         ["--hours", "25"],
         ["--seed", "-1"],
         ["--montage", "moon"],
+        ["--format", "tape"],
+        ["--format", "cinc2018", "--montage", "home"],
     ],
 )
 def test_impossible_wishes_are_refused(flags: list[str], tmp_path: Path) -> None:
@@ -129,5 +152,5 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         main(["simulate", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for word in ("--nights", "--hours", "--montage", "truth.csv", "example"):
+    for word in ("--nights", "--hours", "--montage", "--format", "truth.csv", "example"):
         assert word in text

@@ -1,4 +1,4 @@
-"""Six laboratories' montages: which channels they record, how they label and how fast they sample.
+"""Laboratories' montages: which channels they record, how they label and how fast they sample.
 
 The labels are such as public cohorts carry them; no two laboratories write C3 against M2 alike.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Channel:
-    """One signal of an EDF file.
+    """One signal of a recording.
 
     Attributes:
         label: as the laboratory writes it.
@@ -170,6 +170,23 @@ MONTAGES: dict[str, tuple[Channel, ...]] = {
         ("Pleth", "pulse wave", 128),
     ),
 }
+
+# The records of the PhysioNet/CinC Challenge 2018: every channel in every record, in this order.
+CINC2018 = _montage(
+    ("F3-M2", "F3", 200),
+    ("F4-M1", "F4", 200),
+    ("C3-M2", "C3", 200),
+    ("C4-M1", "C4", 200),
+    ("O1-M2", "O1", 200),
+    ("O2-M1", "O2", 200),
+    ("E1-M2", "E1", 200),
+    ("Chin1-Chin2", "chin", 200),
+    ("ABD", "abdomen", 200),
+    ("CHEST", "thorax", 200),
+    ("AIRFLOW", "thermistor", 200),
+    ("SaO2", "oxygen", 200),
+    ("ECG", "ecg", 200),
+)
 
 # A channel may fail where another sees much the same, so that no modality is lost.
 _STAND_IN = {
