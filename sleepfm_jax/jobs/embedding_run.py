@@ -23,6 +23,7 @@ class Target:
             there or cannot be read.
         made_with: model and settings that all nights share.
         overwrite: no night counts as done.
+        more: what else decides a night's numbers, as text; None: nothing.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Target:
         attributes: Callable[[str], Mapping[str, str | float] | None],
         made_with: Mapping[str, str],
         overwrite: bool,
+        more: Callable[[Source], Mapping[str, str]] | None = None,
     ) -> None:
         self.folder = folder
         self._path_of = path_of
         self._attributes = attributes
         self._made_with = made_with
         self._overwrite = overwrite
+        self._more = more
 
     def has(self, source: Source) -> bool:
         """Whether the night's embeddings stand there, of this file, model and settings.
@@ -60,6 +63,7 @@ class Target:
         """What a night's files keep, so that a later run knows whether they are up to date."""
         return {
             **self._made_with,
+            **(self._more(source) if self._more else {}),
             "source_state": sources.state(source.path),
             "source_place": sources.place(source.path),
         }
