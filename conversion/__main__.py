@@ -13,6 +13,8 @@ KINDS = (  # `published.BY_KIND`, which needs PyTorch
     "diagnosis-of-night-alone",
     "diagnosis-of-demographics-alone",
     "diagnosis-of-signals",
+    "effnet",
+    "supervised-effnet",
 )
 DESCRIPTION = """\
 Moves SleepFM between PyTorch's checkpoints and the model folders used here, without changing a
@@ -30,11 +32,12 @@ examples:
   python -m conversion import --checkpoint best.pt --config config.json --output MODEL
   python -m conversion import --checkpoint best.pth --config config.json \
       --labels label_mapping.csv --output DIAGNOSIS
+  python -m conversion import --checkpoint towers.pt --output TOWERS
   python -m conversion import --release sleepfm-clinical --output MODELS
 
-The class of the model, base or head, stands in config.json. The checkpoint is read as tensors and
-never executed. Entries that are unknown, missing or of another shape are all named. The other way
-round: python -m conversion export --help
+The class of the model, base or head, stands in config.json; a checkpoint of the ICML 2024 system
+needs none. The checkpoint is read as tensors and never executed. Entries that are unknown, missing
+or of another shape are all named. The other way round: python -m conversion export --help
 """
 EXPORT_EPILOG = """\
 example:
@@ -57,9 +60,11 @@ CREATE_EPILOG = """\
 examples:
   python -m conversion create --seed 0 --output untrained
   python -m conversion create --kind staging --output untrained-stager
+  python -m conversion create --kind effnet --output untrained-towers
 
 makes untrained/best.pt and untrained/config.json: PyTorch's initial values in the published
-layout, to try everything without the released weights. Of a head the file is best.pth.
+layout, to try everything without the released weights. Of a head the file is best.pth; the networks
+of the ICML 2024 system, effnet and supervised-effnet, have no config.json.
 """
 
 
@@ -124,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_import(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--checkpoint", type=Path, help="best.pt of a base model, best.pth of a head"
+        "--checkpoint",
+        type=Path,
+        help="best.pt of a base model or of three towers, best.pth of a head",
     )
     source.add_argument(
         "--release",

@@ -73,11 +73,14 @@ def compare(flags: argparse.Namespace) -> int:
 def create(flags: argparse.Namespace) -> int:
     """Writes an untrained model of the released size in the published layout."""
     size = published.newborn(flags.kind)
-    name = "best.pt" if flags.kind == "base" else "best.pth"
+    tells_all = published.of(size) in published.TOLD_BY_CHECKPOINT
+    name = "best.pt" if flags.kind == "base" or tells_all else "best.pth"
     checkpoint = create_checkpoint(size, flags.seed)
     checkpoints.write(flags.output / name, checkpoint, flags.overwrite)
-    config_json.write(flags.output / "config.json", size, overwrite=flags.overwrite)
-    print(f"{flags.output}: {name} and config.json, {_size(checkpoint.state_dict)}, untrained")
+    if not tells_all:
+        config_json.write(flags.output / "config.json", size, overwrite=flags.overwrite)
+        name += " and config.json"
+    print(f"{flags.output}: {name}, {_size(checkpoint.state_dict)}, untrained")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The conversion table of the ICML 2024 system: three towers, or one that was trained on labels."""
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from sleepfm_jax.models.effnet import (
 )
 
 STEM, LAST = "stage1.weight", "fc.bias"
+LARGEST = 2**15  # no size is larger; a hostile one is refused before it fills the memory
 POINTWISE = Transform(  # (O, I, 1) ↔ (I, O)
     lambda array, _: array[..., 0].T, lambda array: array.T[..., None]
 )
@@ -49,18 +51,30 @@ def size(state_dict: Mapping[str, np.ndarray]) -> EffNetConfig | SupervisedEffNe
     Raises:
         InputError: no tower has such sizes.
     """
-    towers = {name: _under(name, state_dict) for name in EffNetConfig().channels}
     try:
-        if all(map(_is_tower, towers.values())):
-            channels = {name: entries[STEM].shape[1] for name, entries in towers.items()}
-            first = next(iter(towers.values()))
-            return EffNetConfig(**channels, embed_dim=len(first[LAST]), **_sizes(first))
-        if not _is_tower(state_dict):
-            return None
-        channel, outputs = state_dict[STEM].shape[1], len(state_dict[LAST])
-        return SupervisedEffNetConfig(channel, outputs, **_sizes(state_dict))
+        config = _size(state_dict)
+        if config is not None and _widest(config) > LARGEST:
+            raise ValueError(f"a layer of {_widest(config)} features is wider than any tower's")
     except ValueError as error:
         raise InputError(f"{error}; give a checkpoint of the published layout") from error
+    return config
+
+
+def _size(state_dict: Mapping[str, np.ndarray]) -> EffNetConfig | SupervisedEffNetConfig | None:
+    towers = {name: _under(name, state_dict) for name in EffNetConfig().channels}
+    if all(map(_is_tower, towers.values())):
+        channels = {name: entries[STEM].shape[1] for name, entries in towers.items()}
+        first = next(iter(towers.values()))
+        return EffNetConfig(**channels, embed_dim=len(first[LAST]), **_sizes(first))
+    if not _is_tower(state_dict):
+        return None
+    channel, outputs = state_dict[STEM].shape[1], len(state_dict[LAST])
+    return SupervisedEffNetConfig(channel, outputs, **_sizes(state_dict))
+
+
+def _widest(config: TowerSizes) -> int:
+    single = [size for size in dataclasses.asdict(config).values() if isinstance(size, int)]
+    return max(*single, config.expansion * max(config.widths))
 
 
 def _under(name: str, state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

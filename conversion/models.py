@@ -36,18 +36,8 @@ def import_files(checkpoint: str | Path, config: str | Path | None = None) -> Sa
     Raises:
         InputError: a file cannot be used, or the two do not fit each other.
     """
-    if config is not None:
-        size, settings = config_json.read(config)
-        content = checkpoints.read(checkpoint)
-    else:
-        content = checkpoints.read(checkpoint)
-        settings, told = {}, effnet.size(content.state_dict)
-        if told is None:
-            raise InputError(
-                f"{checkpoint}: does not tell the model's size by itself; add --config with the "
-                "config.json that came with it"
-            )
-        size = told
+    size, settings = (None, {}) if config is None else config_json.read(config)
+    content = checkpoints.read(checkpoint)
     source = Path(checkpoint)
     provenance = {
         "checkpoint": source.name,
@@ -55,7 +45,7 @@ def import_files(checkpoint: str | Path, config: str | Path | None = None) -> Sa
         "settings": settings,
     }
     try:
-        model = import_checkpoint(content, size, provenance)
+        model = import_checkpoint(content, size or _told(content), provenance)
     except InputError as error:
         raise InputError(f"{checkpoint}: {error}") from error
     lost = _differing(content.state_dict, export_checkpoint(model).state_dict)
@@ -113,7 +103,8 @@ def export_checkpoint(model: SavedModel) -> Checkpoint:
 def create_checkpoint(config: Config, seed: int) -> Checkpoint:
     """An untrained model in the published layout, with PyTorch's initial values from a seed.
 
-    Of the base model a checkpoint with temperature, of a head a bare state dict.
+    Of the base model and the three towers a checkpoint with temperature, of others a bare state
+    dict.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -121,6 +112,9 @@ def create_checkpoint(config: Config, seed: int) -> Checkpoint:
     state_dict = {key: value.numpy() for key, value in network.state_dict().items()}
     if isinstance(config, FoundationConfig):
         return Checkpoint(state_dict, np.zeros((), np.float32), {"epoch": 0})
+    if isinstance(config, EffNetConfig):
+        temperature = np.zeros((), np.float32)
+        return Checkpoint(state_dict, temperature, {"epoch": 0}, towers=checkpoints.TOWERS)
     return Checkpoint(state_dict, None, {})
 
 
@@ -137,6 +131,17 @@ def load_reference(model: SavedModel) -> Any:
     network = reference_model(model.config)
     network.to(state_dict[trained].dtype).load_state_dict(state_dict)
     return network.eval()
+
+
+def _told(checkpoint: Checkpoint) -> Config:
+    """The size that a checkpoint tells by itself."""
+    size = effnet.size(checkpoint.state_dict)
+    if size is None:
+        raise InputError(
+            "does not tell the model's size by itself; add --config with the config.json that came "
+            "with it"
+        )
+    return size
 
 
 def _differing(some: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> list[str]:

@@ -147,7 +147,7 @@ TOLD_BY_CHECKPOINT = (
     ),
     Published(
         "EffNet",
-        "supervised_effnet",
+        "supervised-effnet",
         SupervisedEffNetConfig,
         {"channels": "channels", "outputs": "classes", **TOWER},
         effnet.supervised_effnet,
@@ -155,7 +155,7 @@ TOLD_BY_CHECKPOINT = (
     ),
 )
 BY_NAME = {each.name: each for each in CLASSES}
-BY_KIND = {each.kind: each for each in CLASSES}
+BY_KIND = {each.kind: each for each in (*CLASSES, *TOLD_BY_CHECKPOINT)}
 
 
 def of(config: Config) -> Published:

@@ -24,8 +24,10 @@ STAGING = Path("sleepfm/checkpoints/model_sleep_staging")
 DIAGNOSIS = Path("sleepfm/checkpoints/model_diagnosis")
 CHANNEL_GROUPS = Path("sleepfm/configs/channel_groups.json")
 LABEL_MAPPING = Path("sleepfm/configs/label_mapping.csv")
+TOWERS = Path("sleepfm/checkpoint/best.pt")  # of the ICML 2024 system, in a repository of its own
 DEMO_NIGHT = Path("notebooks/demo_data/demo_psg.edf")
 FAILED = "FAILED"
+Step = Callable[[Path], tuple[str, str]]  # from a part to its state and remark
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Release:
     Args:
         clone: the folder that holds `sleepfm` and `notebooks`.
         output: folder for `base`, `staging`, `diagnosis`, `channel_groups.json` and
-            `label_mapping.csv`.
+            `label_mapping.csv`, or for `towers`.
         windows: of noise, and of the demo night, on which JAX and PyTorch are compared.
         seed: of the noise.
         dtype: in which they are compared, "float32" or "float64".
@@ -68,7 +70,20 @@ class Release:
         self._seed = seed
         self._dtype = dtype
         self._model: SavedModel | None = None
-        self._steps: dict[Path, Callable[[Path], tuple[str, str]]] = {
+        systems: tuple[dict[Path, Step], ...] = (self._parts(), {TOWERS: self._convert_towers})
+        self._steps: dict[Path, Step] = {}
+        for parts in systems:
+            if any((clone / part).exists() for part in parts):
+                self._steps |= parts
+        if not self._steps:
+            raise InputError(
+                f"{clone}: is no clone of the published repository, it lacks {BASE} and all else; "
+                "give the folder that holds sleepfm and notebooks"
+            )
+
+    def _parts(self) -> dict[Path, Step]:
+        """Of the foundation model and its heads."""
+        return {
             BASE: self._convert_base,
             DEMO_NIGHT: self._compare_on_night,
             CHANNEL_GROUPS: self._copy_channel_groups,
@@ -76,11 +91,6 @@ class Release:
             STAGING: functools.partial(self._convert_head, "staging"),
             DIAGNOSIS: functools.partial(self._convert_head, "diagnosis"),
         }
-        if not any((clone / part).exists() for part in self._steps):
-            raise InputError(
-                f"{clone}: is no clone of the published repository, it lacks {BASE} and all else; "
-                "give the folder that holds sleepfm and notebooks"
-            )
 
     def take(self) -> list[Outcome]:
         """Converts, copies and compares what is there; prints the comparisons.
@@ -90,7 +100,7 @@ class Release:
         """
         return [self._outcome(part, step) for part, step in self._steps.items()]
 
-    def _outcome(self, part: Path, step: Callable[[Path], tuple[str, str]]) -> Outcome:
+    def _outcome(self, part: Path, step: Step) -> Outcome:
         if not (self._clone / part).exists():
             return Outcome(part, "not found", "")
         try:
@@ -117,6 +127,17 @@ class Release:
             model = with_labels(model, labels)
         saved_model.save(self._output / role, model)
         model = saved_model.load(self._output / role)
+        return "converted", self._compare(model, samples.noise_for_head(model.config, self._seed))
+
+    def _convert_towers(self, checkpoint: Path) -> tuple[str, str]:
+        model = import_files(checkpoint)
+        if kind_of(model.config) not in ROLES["towers"]:
+            raise InputError(
+                f"{checkpoint}: holds one tower and not the three of the published system; import "
+                "it by itself with --checkpoint"
+            )
+        saved_model.save(self._output / "towers", model)
+        model = saved_model.load(self._output / "towers")
         return "converted", self._compare(model, samples.noise_for_head(model.config, self._seed))
 
     def _compare_on_night(self, path: Path) -> tuple[str, str]:

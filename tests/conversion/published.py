@@ -9,7 +9,10 @@ import numpy as np
 import torch
 
 from conversion import config_json
+from conversion.checkpoints import TOWERS as NAMES
+from conversion.checkpoints import Checkpoint
 from conversion.models import reference_model
+from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import (
     DemographicRiskConfig,
@@ -74,6 +77,32 @@ HEADS: dict[str, Any] = {
     "diagnosis-of-demographics-alone": DemographicRiskConfig(16, labels=7),
     "diagnosis-of-signals": SupervisedRiskConfig(16, 2, 4, 24, labels=7),
 }
+
+
+SIZES: dict[str, Any] = {"widths": (4, 6, 4), "depths": (1, 2), "expansion": 2, "features": 8}
+TOWERS: dict[str, Any] = {
+    "effnet": EffNetConfig(3, 1, 1, embed_dim=4, **SIZES),
+    "supervised-effnet": SupervisedEffNetConfig(2, 3, **SIZES),
+}
+
+
+def checkpoint_of_towers() -> Checkpoint:
+    """Of the three small towers."""
+    entries = {key: value.numpy() for key, value in state_dict(TOWERS["effnet"]).items()}
+    return Checkpoint(entries, np.zeros((), np.float32), {}, towers=NAMES)
+
+
+def state_dicts_of_towers() -> dict[str, dict[str, torch.Tensor]]:
+    """By the names of the three small towers."""
+    entries = state_dict(TOWERS["effnet"])
+    return {
+        name: {
+            key.removeprefix(f"{name}."): value
+            for key, value in entries.items()
+            if key.startswith(f"{name}.")
+        }
+        for name in NAMES
+    }
 
 
 def write_head(folder: Path, kind: str, prefix: str = "", **changes: Any) -> tuple[Path, Path]:

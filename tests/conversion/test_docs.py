@@ -31,19 +31,19 @@ def test_its_commands_run_in_their_order(
     """As written, only with small models; how equal they are, the tests of parity measure."""
     equal = parity.Difference("layer", 1e-7, 1e-7, 1e-7)
     monkeypatch.setattr(parity, "measure", lambda *_: [equal])
-    small = {"base": published.SMALL, **published.HEADS}
+    small = {"base": published.SMALL, **published.HEADS, **published.TOWERS}
     monkeypatch.setattr(classes, "newborn", lambda kind: small[kind])
     monkeypatch.chdir(tmp_path)
     shutil.copy(night, "night.edf")
     clone(Path("sleepfm-clinical"), night)
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 14
     for command in COMMANDS:
         python, option, module, *arguments = shlex.split(command)
         assert (python, option, module) == ("python", "-m", "conversion")
         assert main(arguments) == 0, command
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert printed.out.count("equal: every layer and output is within 4 times") == 11
+    assert printed.out.count("equal: every layer and output is within 4 times") == 12
     assert printed.out.count("equal: every layer and output is within 1e-12") == 1
     created, back = (torch.load(Path(folder) / "best.pt") for folder in ("untrained", "back"))
     assert list(created["state_dict"]) == list(back["state_dict"])

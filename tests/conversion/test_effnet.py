@@ -1,6 +1,7 @@
 """The ICML 2024 system's checkpoints to model folders and back: the very bits; misfits named."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,47 +9,75 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conversion import checkpoints, effnet, parity, samples
+from conversion import published as classes
 from conversion.__main__ import main
 from conversion.checkpoints import TOWERS
-from conversion.models import import_checkpoint, import_files, reference_model
+from conversion.models import (
+    create_checkpoint,
+    export_checkpoint,
+    import_checkpoint,
+    import_files,
+    reference_model,
+)
+from conversion.samples import HeadSample
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.kinds import network_of
 from sleepfm_jax.models.weights import shapes
+from sleepfm_jax.saved_model import SavedModel
 from tests import golden
+from tests.conversion import published
 from tests.conversion.test_foundation import bits
-from tests.parity import test_effnet as published
+from tests.parity import test_effnet as golden_towers
 
 KEYS = json.loads((golden.DATA / "effnet_keys.json").read_text())
+SMALL, ALONE = published.TOWERS["effnet"], published.TOWERS["supervised-effnet"]
 
 
 def content(prefix: str = "", **beside: Any) -> dict[str, Any]:
-    """What a published file of three towers holds."""
+    """What a file of three small towers holds."""
+    return {
+        **{
+            f"{name}_state_dict": {prefix + key: value for key, value in entries.items()}
+            for name, entries in published.state_dicts_of_towers().items()
+        },
+        "temperature": torch.tensor(0.25),
+        **beside,
+    }
+
+
+def of_published_size() -> dict[str, Any]:
     towers = {
         f"{name}_state_dict": {
-            prefix + key: torch.from_numpy(np.array(value))
-            for key, value in published.state_dict(channels, dtype="float32").items()
+            f"module.{key}": torch.from_numpy(np.array(value))
+            for key, value in golden_towers.state_dict(channels, dtype="float32").items()
         }
         for name, channels in EffNetConfig().channels.items()
     }
-    return {**towers, "temperature": torch.tensor(0.25), **beside}
+    return {**towers, "temperature": torch.tensor(0.25), "epoch": 7}
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_three_towers_come_back_as_they_were(tmp_path: Path, prefix: str) -> None:
+@pytest.mark.parametrize(
+    ("theirs", "config"),
+    [(content, SMALL), (of_published_size, EffNetConfig())],
+    ids=["small", "published size"],
+)
+def test_three_towers_come_back_as_they_were(tmp_path: Path, theirs: Any, config: Any) -> None:
     """Through a checkpoint, a model folder on disk and a checkpoint again, by the commands."""
-    theirs = content(prefix, epoch=7)
+    theirs = theirs()
     torch.save(theirs, tmp_path / "best.pt")
     model, back = tmp_path / "MODEL", tmp_path / "back.pt"
     assert main(f"import --checkpoint {tmp_path / 'best.pt'} --output {model}".split()) == 0
-    assert saved_model.load(model).config == EffNetConfig()
+    assert saved_model.load(model, "towers").config == config
     assert main(f"export --model {model} --checkpoint {back}".split()) == 0
     found = torch.load(back)
     assert list(found) == list(theirs)
-    assert found["epoch"] == 7
+    assert found.get("epoch") == theirs.get("epoch")
     assert found["temperature"].numpy().tobytes() == theirs["temperature"].numpy().tobytes()
     for name in TOWERS:
         held, given = found[f"{name}_state_dict"], theirs[f"{name}_state_dict"]
@@ -56,15 +85,48 @@ def test_three_towers_come_back_as_they_were(tmp_path: Path, prefix: str) -> Non
         assert bits(held) == bits(given)
 
 
-def test_a_tower_by_itself_comes_back_as_it_was(tmp_path: Path) -> None:
-    entries = published.state_dict(5, 5, "float32")
-    theirs = {key: torch.from_numpy(np.array(value)) for key, value in entries.items()}
-    torch.save(theirs, tmp_path / "best.pt")
-    saved_model.save(tmp_path / "MODEL", import_files(tmp_path / "best.pt"))
-    command = f"export --model {tmp_path / 'MODEL'} --checkpoint {tmp_path / 'back.pt'}"
-    assert main(command.split()) == 0
-    assert bits(torch.load(tmp_path / "back.pt")) == bits(theirs)
-    assert main([*command.split(), "--config", str(tmp_path / "back.json")]) == 2
+@pytest.mark.parametrize("kind", published.TOWERS)
+def test_created_ones_are_imported_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    monkeypatch.setattr(classes, "newborn", lambda kind: published.TOWERS[kind])
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        f"create --kind {kind} --seed 3 --output made",
+        "import --checkpoint made/best.pt --output MODEL",
+        export := "export --model MODEL --checkpoint back.pt",
+    ):
+        assert main(command.split()) == 0
+    assert Path("back.pt").read_bytes() == Path("made/best.pt").read_bytes()
+    assert [path.name for path in Path("made").iterdir()] == ["best.pt"]
+    assert main([*export.split(), "--config", "back.json"]) == 2
+    assert "has no config.json for such a model" in capsys.readouterr().err
+
+
+def test_newborn_ones_are_of_the_published_size() -> None:
+    assert classes.newborn("effnet") == EffNetConfig()
+    assert classes.newborn("supervised-effnet") == SupervisedEffNetConfig()
+
+
+numbers = st.integers(1, 4)
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    stages=st.lists(st.tuples(numbers, numbers), min_size=1, max_size=7),
+    sizes=st.tuples(*[numbers] * 7),
+)
+def test_a_checkpoint_tells_any_size(stages: list[tuple[int, int]], sizes: tuple[int, ...]) -> None:
+    first, expansion, features, *channels = sizes
+    depths, widths = zip(*stages, strict=True)
+    config = EffNetConfig(
+        *channels, widths=(first, *widths), depths=depths, expansion=expansion, features=features
+    )
+    created = create_checkpoint(config, 0)
+    assert effnet.size(created.state_dict) == config
+    back = export_checkpoint(import_checkpoint(created, config, {}))
+    assert bits(back.state_dict) == bits(created.state_dict)
+    assert list(back.state_dict) == list(created.state_dict)
 
 
 def test_entries_are_the_published_ones_one_to_one_onto_the_networks_arrays() -> None:
@@ -80,27 +142,48 @@ def test_entries_are_the_published_ones_one_to_one_onto_the_networks_arrays() ->
     assert {path for path, _ in towers.values()} == {f"{m}.{p}" for m in TOWERS for p in flax}
 
 
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        (lambda c: c.pop("ekg_state_dict"), "lacks ekg_state_dict"),
-        (lambda c: c["ekg_state_dict"].pop("fc.weight"), "ekg.fc.weight is missing"),
-        (
-            lambda c: c["respiratory_state_dict"].update(extra=torch.zeros(1)),
-            "respiratory.extra is not part of the model",
-        ),
-        (
-            lambda c: c["sleep_stages_state_dict"].update({"b0.bias": torch.zeros(31)}),
-            "sleep_stages.b0.bias has shape (31,) instead of (32,)",
-        ),
-        (
-            lambda c: c["ekg_state_dict"].update({"b0.bias": torch.full((32,), torch.nan)}),
-            "holds NaN or infinity, with which every embedding would be NaN, in ekg.b0.bias",
-        ),
-        (lambda c: c["ekg_state_dict"].update({"b0.bias": "text"}), "tensor in ekg.b0.bias"),
-    ],
-)
-def test_misfits_are_named(tmp_path: Path, change: Any, fault: str) -> None:
+def of(tower: str, **changes: Any) -> Any:
+    """Changes entries of a tower's state dict."""
+    entries = {key.replace("__", "."): value for key, value in changes.items()}
+    return lambda content: content[f"{tower}_state_dict"].update(entries)
+
+
+class Code:
+    def __reduce__(self) -> Any:
+        return print, ("runs",)
+
+
+MISFITS = [
+    (lambda c: c.pop("ekg_state_dict"), "lacks ekg_state_dict"),
+    (lambda c: c["ekg_state_dict"].clear(), "does not tell the model's size by itself"),
+    (lambda c: c["ekg_state_dict"].pop("fc.weight"), "ekg.fc.weight is missing"),
+    (lambda c: c["respiratory_state_dict"].pop("stage9.bias"), "respiratory.stage9.bias is miss"),
+    (lambda c: c["respiratory_state_dict"].pop("stage2.bn.weight"), "stage2.bn.weight is missing"),
+    (of("respiratory", extra=torch.zeros(1)), "respiratory.extra is not part of the model"),
+    (
+        of("sleep_stages", b0__bias=torch.zeros(31)),
+        "sleep_stages.b0.bias has shape (31,) instead of (4,)",
+    ),
+    (
+        of("ekg", b0__bias=torch.full((4,), torch.nan)),
+        "holds NaN or infinity, with which every embedding would be NaN, in ekg.b0.bias",
+    ),
+    (of("ekg", b0__bias="text"), "tensor in ekg.b0.bias"),
+    (of("ekg", b0__bias=torch.zeros(4).half()), "other than float32 or float64"),
+    (of("ekg", b0__bias=Code()), "unpickling that could run code"),
+    (of("ekg", stage1__weight=torch.zeros(4)), "does not tell the model's size by itself"),
+    (of("ekg", stage1__weight=torch.zeros(4, 0, 3)), "ekg is 0 but must be whole numbers from 1"),
+    (of("ekg", stage1__weight=torch.zeros(4, 10**12, 0)), "a layer of 1000000000000 features is"),
+    (of("respiratory", stage9__bias=torch.zeros(10**5)), "a layer of 100000 features is wider"),
+    (of("respiratory", stage2__bn__weight=torch.zeros(2**15)), "a layer of 65536 features is"),
+    (lambda c: c.update(temperature=torch.zeros(2)), "its temperature is no single number"),
+]
+
+
+@pytest.mark.parametrize(("change", "fault"), MISFITS)
+def test_misfits_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Any, fault: str
+) -> None:
     theirs = content()
     change(theirs)
     torch.save(theirs, tmp_path / "best.pt")
@@ -109,15 +192,47 @@ def test_misfits_are_named(tmp_path: Path, change: Any, fault: str) -> None:
     assert str(caught.value).startswith(f"{tmp_path / 'best.pt'}: ")
     assert fault in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "; " in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_truncated_checkpoints_are_refused(tmp_path: Path, share: float) -> None:
+    torch.save(content(), tmp_path / "whole.pt")
+    whole = (tmp_path / "whole.pt").read_bytes()
+    (tmp_path / "best.pt").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=r"best\.pt: cannot be read as a PyTorch checkpoint"):
+        import_files(tmp_path / "best.pt")
 
 
 def test_layers_of_the_two_sides_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "CLIP", 256)
-    every = parity.layers(SupervisedEffNetConfig(2, 3))
-    assert [layer.name for layer in every] == ["stem", *(f"stage {n}" for n in range(1, 8)), "head"]
-    monkeypatch.setattr(parity, "layers", lambda _: (every[0], every[2], every[-1]))
-    entries, config = published.state_dict(2, 3, "float32"), SupervisedEffNetConfig(2, 3)
-    model = import_checkpoint(checkpoints.Checkpoint(entries, None, {}), config, {})
-    differences = parity.measure(model, samples.noise_for_head(config, seed=0))
+    monkeypatch.setattr(samples, "CLIP", 32)
+    saved = import_checkpoint(published.checkpoint_of_towers(), SMALL, {})
+    differences = parity.measure(saved, samples.noise_for_head(SMALL, seed=0), "float64")
+    of_tower = ("stem", "stage 1", "stage 2", "head")
+    names = [f"{name} {layer}" for name in TOWERS for layer in of_tower]
+    assert [d.name for d in differences] == [*names, "output"]
     assert [d.name for d in differences if not d.is_equal] == []
-    assert [d.name for d in differences] == ["stem", "stage 2", "head", "output"]
+
+
+def test_a_release_of_towers_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def report(model: SavedModel, sample: HeadSample, dtype: str) -> bool:
+        assert model.config == SMALL
+        return sample.calls[0][0][0].shape == (2, 5, samples.CLIP) and dtype == "float32"
+
+    monkeypatch.setattr(parity, "report", report)
+    file, models = tmp_path / "clone" / "sleepfm" / "checkpoint" / "best.pt", tmp_path / "MODELS"
+    file.parent.mkdir(parents=True)
+    torch.save(content(), file)
+    command = f"import --release {tmp_path / 'clone'} --output {models}".split()
+    assert main(command) == 0
+    place = f"{'sleepfm/checkpoint/best.pt':<42}"
+    assert capsys.readouterr().out == f"converted  {place}equal to PyTorch on noise (seed 0)\n"
+    assert saved_model.load(models, "towers").content_hash == import_files(file).content_hash
+    shutil.rmtree(models)
+    checkpoints.write(file, create_checkpoint(ALONE, 0), overwrite=True)
+    assert main(command) == 1
+    assert "holds one tower and not the three" in capsys.readouterr().out
+    assert not models.exists()
