@@ -11,8 +11,9 @@ from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.inspection import ChannelFound, Inspection, inspect
 
 DESCRIPTION = """\
-Shows what is in recordings (EDF, EDF+, BDF or this package's HDF5): their length and gaps, what
-each channel was taken for and why, whether it is used, and which modalities are missing.
+Shows what is in recordings (EDF, EDF+, BDF, the header of a WFDB record or this package's HDF5):
+their length and gaps, what each channel was taken for and why, whether it is used, and which
+modalities are missing.
 """
 EPILOG = """\
 examples:

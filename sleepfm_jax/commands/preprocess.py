@@ -1,4 +1,4 @@
-"""`sleepfm-jax preprocess`: EDF nights to recordings at the model's rate, one HDF5 a night."""
+"""`sleepfm-jax preprocess`: EDF and WFDB nights to recordings at the model's rate, one HDF5 a night."""
 
 import argparse
 
@@ -9,6 +9,7 @@ EPILOG = """\
 examples:
   sleepfm-jax preprocess --output recordings night.edf
   sleepfm-jax preprocess --output recordings --workers 4 --channel "Chan 7=RESP" cohort/edf
+  sleepfm-jax preprocess --output recordings physionet/training
 
 writes
   recordings/NIGHT.hdf5     one float16 dataset a channel: 128 Hz, z-scored, gzip
@@ -37,14 +38,14 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sleepfm-jax preprocess",
-        description="Makes recordings at the model's rate (128 Hz) of EDF and BDF nights, "
+        description="Makes recordings at the model's rate (128 Hz) of EDF, BDF and WFDB nights, "
         "one HDF5 a night in the published layout.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     job_flags.add(
         parser,
-        paths="EDF or BDF files, or folders of them",
+        paths="EDF or BDF files, headers of WFDB records (.hea), or folders of them",
         output="folder for the recordings",
         workers="nights at a time (default: as cores and memory allow; a single night uses all "
         "cores)",

@@ -155,7 +155,7 @@ class WfdbRecording:
             raise InputError(
                 f"{self.path} does not describe the samples of {signal.label!r} that stand in "
                 f"{self._record.file_name[signal.index]} (their checksum is another): get both "
-                "files again"
+                "files again, or take the checksums out of the header if you trust the signals"
             )
 
 
