@@ -73,11 +73,11 @@ def newborn(folder: Path) -> None:
 
 def stages(folder: Path, model: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Features (n, M, E) and stages (n,) of the scored 30-s epochs of a split's nights."""
-    from sleepfm_jax.input_pipeline import annotations, embeddings, window_index
+    from sleepfm_jax.input_pipeline import annotations, embeddings, store_index, store_kinds
     from sleepfm_jax.input_pipeline.modality import Modality
 
     features, truth = [], []
-    for night in window_index.read(folder / "store").of_split(split):
+    for night in store_index.read(folder / "store", store_kinds.WINDOWS).of_split(split):
         rows = embeddings.read(folder / f"embeddings_{model}", night.name).sequence
         shape = next(iter(rows.values())).shape
         joined = np.stack([rows.get(m.name, np.zeros(shape)) for m in Modality], axis=1)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from sleepfm_jax.commands import training_flags
-from sleepfm_jax.errors import InputError
 
 USAGE = """\
 usage: sleepfm-jax finetune --config=FILE.py:VARIANT --workdir=DIR --config.data.NAME=…
@@ -32,11 +31,13 @@ flags, --config first:
                                            :demographics age and sex alone, what to compare with
                                            :supervised   from signals, without pretraining
                                            :end_to_end   from recordings, foundation model too
+  --config=sleepfm_jax/configs/icml2024.py:supervised    the ICML 2024 baseline, stages from clips
   --config.data.embeddings=DIR             what `sleepfm-jax embed` wrote
   --config.data.recordings=DIR             what `sleepfm-jax preprocess` wrote, instead
   --config.data.labels=DIR                 hypnograms named as the nights, in any format of
                                            docs/annotations.md; or is_event.csv, time_to_event.csv
                                            and demographics.csv
+  --config.data.path=CLIPS                 what `sleepfm-jax clip` wrote, for :supervised
   --config.backbone=MODEL                  the foundation model that made the embeddings; it is
                                            kept beside the head, so that EDFs can be staged
   --config.epochs=50                       any value of the configuration, by its name
@@ -44,6 +45,7 @@ flags, --config first:
 what DIR holds
   model/                     base/ and staging/ or diagnosis/: the best by held-out loss so far;
                              `sleepfm-jax stage --model DIR` and `risk --model DIR` take it
+                             (of :supervised, the tower itself)
   checkpoints/STEP/          the two newest and the best, all to go on from
   metrics.jsonl, tensorboard/, curves.png, settings.json
 
@@ -58,14 +60,13 @@ def main(argv: list[str]) -> int:
 
 
 def _train(config: Any, workdir: Path) -> signal.Signals | None:
-    from sleepfm_jax.train import finetuning, head_settings, settings
+    from sleepfm_jax.train import clip_settings, clip_training, finetuning, head_settings, settings
 
-    kinds = {"staging": head_settings.Staging, "diagnosis": head_settings.Diagnosis}
-    values = config.to_dict()
-    task = values.pop("task", None)
-    if task not in kinds:
-        raise InputError(
-            f"the configuration's task is {task!r}: choose from {', '.join(kinds)}, as in "
-            "sleepfm_jax/configs/staging.py"
-        )
+    task, values = training_flags.split_task(config, ("staging", "diagnosis", "stage_tower"))
+    if task == "stage_tower":
+        return clip_training.train(settings.read(clip_settings.StageTower, values), workdir)
+    kinds: dict[str, type[head_settings.Staging] | type[head_settings.Diagnosis]] = {
+        "staging": head_settings.Staging,
+        "diagnosis": head_settings.Diagnosis,
+    }
     return finetuning.finetune(settings.read(kinds[task], values), workdir)

@@ -5,12 +5,14 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
+
+from sleepfm_jax.errors import InputError
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -46,6 +48,29 @@ def run(
         return 0
     print(f"{workdir}: saved after {stopped_by.name}; run the same command again to go on")
     return 128 + signal.SIGINT if stopped_by == signal.SIGINT else 0
+
+
+def split_task(
+    config: Any, known: Sequence[str], default: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Which task a configuration is of, and its other values.
+
+    Args:
+        config: as read.
+        known: tasks of the command.
+        default: of a configuration that names none.
+
+    Raises:
+        InputError: the task is another.
+    """
+    values = config.to_dict()
+    task = values.pop("task", default)
+    if task not in known:
+        raise InputError(
+            f"the configuration's task is {task!r}: choose from {', '.join(known)}, or another "
+            "command (`sleepfm-jax pretrain` and `finetune` share the configurations)"
+        )
+    return task, values
 
 
 def _read(command: str, argv: list[str]) -> tuple[Any, Path]:

@@ -13,7 +13,7 @@ from sleepfm_jax.input_pipeline.labelled_nights import LabelledNights
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.heads import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.saved_model import Outcomes, SavedModel
-from sleepfm_jax.train import baseline, demographic_start, head_settings, launch, optimizers
+from sleepfm_jax.train import baseline, demographic_start, head_settings, launch, plans
 from sleepfm_jax.train.diagnosis import Diagnosis
 from sleepfm_jax.train.export import BACKBONE, NETWORK
 from sleepfm_jax.train.head_data import check_backbone, open_data
@@ -56,40 +56,29 @@ def prepare(settings: HeadSettings) -> Plan:
         InputError: the settings or the data cannot be used.
     """
     mesh = make_mesh(**dataclasses.asdict(settings.mesh))
-    launch.check_batch(settings.batches.batch_size, settings.chunks, mesh)
+    plans.check_batch(settings.batches.batch_size, settings.chunks, mesh)
     data = open_data(settings, *batch_shard(mesh))
     backbone = saved_model.load(settings.backbone, "base") if settings.backbone else None
     task = _task(settings, data.nights, backbone)
-    epoch = data.training.batches_per_epoch
-    steps = settings.steps or settings.epochs * epoch
-    rate = optimizers.schedule(settings.optimizer, steps, epoch)
-    optimizer = optimizers.make(settings.optimizer, rate, task.nonnegative, task.decays)
-    launch.say(len(data.nights), "nights", steps, settings.batches.batch_size, mesh)
-    finish = None
-    if isinstance(task, Diagnosis):
-        finish = functools.partial(
-            baseline.add, task=task, optimizer=optimizer, mesh=mesh, nights=data.everybody
-        )
-    return Plan(
-        task=task,
-        optimizer=optimizer,
-        rate=rate,
-        mesh=mesh,
-        batches=data.training,
-        held_out=data.held_out,
-        steps=steps,
-        seed=settings.seed,
-        chunks=settings.chunks,
-        freeze_batch_norm_at=settings.freeze_batch_norm_at,
-        loop=launch.every_epoch(settings.loop, epoch),
-        plateau=optimizers.plateau(settings.optimizer),
-        decay_rate=settings.optimizer.decay_rate,
-        finish=finish,
+    plans.say(len(data.nights), "nights", settings, data.training, mesh)
+    plan = plans.plan_of(
+        settings,
+        task,
+        mesh,
+        data.training,
+        data.held_out,
+        task.decays,
         start_from=functools.partial(
             _start_from, task, data.nights, _given(settings, task, backbone), settings.seed
         ),
         provenance={"finetuning": dataclasses.asdict(settings), **_made_by(backbone)},
     )
+    if isinstance(task, Staging):
+        return plan
+    finish = functools.partial(
+        baseline.add, task=task, optimizer=plan.optimizer, mesh=mesh, nights=data.everybody
+    )
+    return dataclasses.replace(plan, finish=finish)
 
 
 def head_of(

@@ -8,7 +8,7 @@ from sleepfm_jax.input_pipeline.outcomes import Encoding
 from sleepfm_jax.input_pipeline.windows import PATCHES
 from sleepfm_jax.losses import STAGE_WEIGHTS, TIES
 from sleepfm_jax.models.heads import RiskConfig, StagingConfig
-from sleepfm_jax.train.settings import Run, SplitSettings, at_least
+from sleepfm_jax.train.settings import Run, SplitSettings, at_least, check_weights
 
 LONGEST = 7 * 24 * 720  # steps: a week, for heads that set no limit
 EMBEDDINGS, RECORDINGS = "embeddings", "recordings"
@@ -111,10 +111,7 @@ class Staging(HeadRun):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_head(self.model, ("num_heads", "pooling_heads"))
-        if len(self.weights) != self.model.classes or min(self.weights) < 0:
-            raise InputError(
-                f"--config.weights are {self.weights}: give one of 0 or more for each stage"
-            )
+        check_weights(self.weights, self.model.classes)
 
     @property
     def longest(self) -> int:

@@ -1,4 +1,4 @@
-"""From settings to a running loop: processes, mesh, data, task and optimiser of pretraining."""
+"""From settings to a running loop, for any task; and what pretraining is made of."""
 
 import dataclasses
 import json
@@ -10,18 +10,16 @@ from typing import Any, TypeVar
 
 import jax
 
-from sleepfm_jax import saved_model
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline import batches, window_index, windows
+from sleepfm_jax.input_pipeline import batches, store_kinds, windows
 from sleepfm_jax.input_pipeline.windows import Source
-from sleepfm_jax.train import loop, optimizers, processes
-from sleepfm_jax.train.export import NETWORK
+from sleepfm_jax.train import loop, plans, processes
 from sleepfm_jax.train.loop import Plan
 from sleepfm_jax.train.mesh import batch_shard, make_mesh
 from sleepfm_jax.train.occupancy import occupied
 from sleepfm_jax.train.pretraining import Pretraining
-from sleepfm_jax.train.settings import DataSettings, LoopSettings
+from sleepfm_jax.train.settings import DataSettings
 from sleepfm_jax.train.settings import Pretraining as Settings
 
 log = logging.getLogger(__name__)
@@ -75,7 +73,7 @@ def prepare(settings: Settings) -> Plan:
     """
     mesh = make_mesh(**dataclasses.asdict(settings.mesh))
     part, parts = batch_shard(mesh)
-    check_batch(settings.batches.batch_size, settings.chunks, mesh)
+    plans.check_batch(settings.batches.batch_size, settings.chunks, mesh)
     batching = dataclasses.replace(settings.batches, seed=settings.seed)
     train = _open(settings.data, settings.data.train)
     stream = batches.pretraining(train, batching, part, parts)
@@ -90,38 +88,18 @@ def prepare(settings: Settings) -> Plan:
             part,
             parts,
         )
-    init = {NETWORK: saved_model.load(settings.init)} if settings.init else {}
-    steps = settings.steps or settings.epochs * stream.batches_per_epoch
-    rate = optimizers.schedule(settings.optimizer, steps, stream.batches_per_epoch)
     task = Pretraining(
         settings.model, settings.numerics, settings.loss, settings.temperature, settings.remat
     )
-    say(len(train), "windows", steps, batching.batch_size, mesh)
-    return Plan(
-        task=task,
-        optimizer=optimizers.make(settings.optimizer, rate, task.nonnegative),
-        rate=rate,
-        mesh=mesh,
-        batches=stream,
-        held_out=held_out,
-        steps=steps,
-        seed=settings.seed,
-        chunks=settings.chunks,
-        freeze_batch_norm_at=settings.freeze_batch_norm_at,
-        loop=every_epoch(settings.loop, stream.batches_per_epoch),
-        plateau=optimizers.plateau(settings.optimizer),
-        decay_rate=settings.optimizer.decay_rate,
-        start_from=lambda: init,
+    plans.say(len(train), "windows", settings, stream, mesh)
+    return plans.plan_of(
+        settings,
+        task,
+        mesh,
+        stream,
+        held_out,
+        start_from=plans.named_start(settings),
         provenance={"pretraining": dataclasses.asdict(settings)},
-    )
-
-
-def every_epoch(loop: LoopSettings, steps: int) -> LoopSettings:
-    """With the number of steps for what happens once an epoch."""
-    return dataclasses.replace(
-        loop,
-        validate_every=loop.validate_every or steps,
-        checkpoint_every=loop.checkpoint_every or steps,
     )
 
 
@@ -130,36 +108,9 @@ def _open(data: DataSettings, split: str) -> Source:
     if not data.path:
         raise InputError("no data: give --config.data.path=STORE, made by `sleepfm-jax pack`")
     path = Path(data.path)
-    if (path / window_index.FILE).exists() or not path.exists():
+    if (path / store_kinds.WINDOWS.file).exists() or not path.exists():
         return windows.open_store(path, split)
     return windows.open_recordings([path], split, data.read())
-
-
-def say(samples: int, name: str, steps: int, batch_size: int, mesh: jax.sharding.Mesh) -> None:
-    """Tells how much there is to do."""
-    log.info(
-        "%d %s to train on, %d steps of %d on %d devices (mesh %s)",
-        samples,
-        name,
-        steps,
-        batch_size,
-        mesh.size,
-        " × ".join(f"{name} {size}" for name, size in mesh.shape.items()),
-    )
-
-
-def check_batch(batch_size: int, chunks: int, mesh: jax.sharding.Mesh) -> None:
-    """Refuses a batch that cannot be split.
-
-    Raises:
-        InputError: it does not divide by the devices and chunks.
-    """
-    ways = mesh.shape["data"] * mesh.shape["fsdp"] * chunks
-    if batch_size % ways:
-        raise InputError(
-            f"a batch of {batch_size} does not divide into {ways} parts (data × "
-            "fsdp × chunks): set --config.batches.batch_size to a multiple"
-        )
 
 
 def _note(settings: Any, workdir: Path) -> None:

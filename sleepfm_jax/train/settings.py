@@ -128,11 +128,10 @@ class Run:
         epochs: passes over the data, unless `steps` is given.
         steps: of the run; 0: by `epochs`.
         init: model folder or work directory to start from; empty: from newborn weights.
-        remat: compute the foundation model's activations again in the backward pass, to save
-            memory.
+        remat: compute the network's activations again in the backward pass, to save memory.
         chunks: parts of the batch that go through the network one after the other.
-        freeze_batch_norm_at: step from which the foundation model's running batch statistics are
-            used and kept, in training as in inference; −1: never.
+        freeze_batch_norm_at: step from which the network's running batch statistics are used and
+            kept, in training as in inference; −1: never.
         numerics: types and precision.
         optimizer: and its schedule.
         mesh: how devices share the work.
@@ -158,6 +157,14 @@ class Run:
         at_least(0, self.steps, "steps")
         at_least(0 if self.steps else 1, self.epochs, "epochs")
         check_numerics(self.numerics)
+
+    def steps_of(self, epoch: int) -> int:
+        """Steps of the run.
+
+        Args:
+            epoch: steps of one pass over the data.
+        """
+        return self.steps or self.epochs * epoch
 
     def check_chunks(self, batch_size: int) -> None:
         """Refuses chunks that do not divide the batch.
@@ -194,11 +201,8 @@ class Pretraining(Run):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not math.isfinite(self.temperature):
-            raise InputError(f"--config.temperature is {self.temperature}: give a finite number")
+        check_contrastive(self.loss, self.temperature)
         _check_model(self.model)
-        if self.loss not in ("leave_one_out", "pairwise"):
-            raise InputError(f"--config.loss is {self.loss!r}: give leave_one_out or pairwise")
         self.check_chunks(self.batches.batch_size)
 
 
@@ -210,6 +214,28 @@ def at_least(least: int, value: int, name: str) -> None:
     """
     if value < least:
         raise InputError(f"--config.{name} is {value}: give {least} or more")
+
+
+def check_contrastive(loss: str, temperature: float) -> None:
+    """Refuses a contrastive loss or initial temperature that there is not.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not math.isfinite(temperature):
+        raise InputError(f"--config.temperature is {temperature}: give a finite number")
+    if loss not in ("leave_one_out", "pairwise"):
+        raise InputError(f"--config.loss is {loss!r}: give leave_one_out or pairwise")
+
+
+def check_weights(weights: tuple[float, ...], classes: int) -> None:
+    """Refuses weights of classes in the loss that are not one of 0 and more for each.
+
+    Raises:
+        InputError: they are not.
+    """
+    if len(weights) != classes or min(weights) < 0:
+        raise InputError(f"--config.weights are {weights}: give one of 0 or more for each stage")
 
 
 def _check_model(model: FoundationConfig) -> None:
@@ -267,7 +293,11 @@ def read(kind: type[T], config: Mapping[str, Any], name: str = "config") -> T:
         raise InputError(
             f"--{name}.{unknown[0]} is unknown: choose from {', '.join(sorted(types))}"
         )
-    return kind(**{key: _value(types[key], config[key], f"{name}.{key}") for key in config})
+    values = {key: _value(types[key], config[key], f"{name}.{key}") for key in config}
+    try:
+        return kind(**values)
+    except ValueError as error:  # of models, which know no files and so no InputError
+        raise InputError(f"--{name}: {error}") from error
 
 
 def _value(kind: type, value: Any, name: str) -> Any:
@@ -276,14 +306,16 @@ def _value(kind: type, value: Any, name: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if typing.get_origin(kind) is tuple:
-        return _numbers(value, name)
+        return _numbers(typing.get_args(kind)[0], value, name)
     if type(value) is not kind:
         raise InputError(f"--{name} is {value!r}: give {kind.__name__}")
     return value
 
 
-def _numbers(value: Any, name: str) -> tuple[float, ...]:
-    """The one kind of sequence that settings have."""
-    if not isinstance(value, tuple | list) or not all(type(x) in (int, float) for x in value):
-        raise InputError(f"--{name} is {value!r}: give numbers such as (1.0, 4.0)")
-    return tuple(map(float, value))
+def _numbers(kind: type, value: Any, name: str) -> tuple[Any, ...]:
+    """Sequences of numbers, the one kind that settings have."""
+    known = (int,) if kind is int else (int, float)
+    if not isinstance(value, tuple | list) or not all(type(x) in known for x in value):
+        example = "(1, 2)" if kind is int else "(1.0, 4.0)"
+        raise InputError(f"--{name} is {value!r}: give numbers such as {example}")
+    return tuple(map(kind, value))

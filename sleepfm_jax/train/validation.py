@@ -14,7 +14,7 @@ from sleepfm_jax.train.state import TrainState, model_of
 from sleepfm_jax.train.step import forward_step
 from sleepfm_jax.train.tasks import Batch, Metrics, Task
 
-LARGE = {"signals", "embeddings"}  # not gathered, and not needed further on
+LARGE = {"signals", "clips", "embeddings"}  # not gathered, and not needed further on
 
 
 class Validation:

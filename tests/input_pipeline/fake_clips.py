@@ -7,7 +7,7 @@ import numpy as np
 from sleepfm_jax.input_pipeline import clips
 from sleepfm_jax.input_pipeline.clips import Clip
 
-PLACES = np.arange(len(clips.CHANNELS))
+NUMBERS = np.arange(len(clips.CHANNELS))
 
 
 class FakeClips:
@@ -28,10 +28,10 @@ class FakeClips:
 
     def __getitem__(self, index: SupportsIndex) -> Clip:
         i = int(index)
-        present = PLACES != i % 9
+        present = i % 9 != NUMBERS
         if i % 7 == 0:
             present[:3] = False
-        signals = np.broadcast_to((i + PLACES / 16)[:, None], (9, clips.SAMPLES))
+        signals = np.broadcast_to((i + NUMBERS / 16)[:, None], (9, clips.SAMPLES))
         return Clip(
             np.where(present[:, None], signals, 0).astype(np.float16),
             present,
