@@ -47,9 +47,10 @@ class TowerSizes:
                 f"depths {self.depths} and widths {self.widths} must be of one to {MOST_STAGES} "
                 "stages, with one more width for the stem"
             )
-        every = (*self.widths, *self.depths, self.expansion, self.features)
-        if any(type(size) is not int or size < 1 for size in every):
-            raise ValueError(f"{every} must be whole numbers from 1 up")
+        for name, size in dataclasses.asdict(self).items():
+            every = size if isinstance(size, tuple) else (size,)
+            if name != "dropout" and any(type(each) is not int or each < 1 for each in every):
+                raise ValueError(f"{name} is {size!r} but must be whole numbers from 1 up")
 
     @property
     def shortest(self) -> int:
