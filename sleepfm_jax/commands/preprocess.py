@@ -1,4 +1,4 @@
-"""`sleepfm-jax preprocess`: EDF and WFDB nights to recordings at the model's rate, one HDF5 a night."""
+"""`sleepfm-jax preprocess`: nights of EDF, BDF or WFDB to recordings at the model's rate."""
 
 import argparse
 
