@@ -85,9 +85,10 @@ def _turn(
 
 
 def _shape(n: int, largest: int) -> tuple[int, int]:
-    """Rows of a tile and tiles of a stack: few different ones, each is compiled."""
+    """Rows of a tile, few different ones as each is compiled; tiles of a stack, filled evenly."""
     tile = min(TILE, max(64, 1 << (n - 1).bit_length()))
-    return tile, min(STACK, 1 << (-(-largest // tile) - 1).bit_length())
+    tiles = -(-largest // tile)
+    return tile, -(-tiles // -(-tiles // STACK))
 
 
 def _slices(start: int, stop: int, step: int) -> Iterator[slice]:
@@ -97,7 +98,7 @@ def _slices(start: int, stop: int, step: int) -> Iterator[slice]:
 
 def _least(queries: Block, keys: Block, n: int) -> np.ndarray:
     """(n,) float32; what is less similar than this is further away than the partner."""
-    parts = [np.einsum("ne,ne->n", queries(rows), keys(rows)) for rows in _slices(0, n, 8 * TILE)]
+    parts = [np.einsum("ne,ne->n", queries(rows), keys(rows)) for rows in _slices(0, n, TILE)]
     return np.concatenate(parts) - np.float32(TIE)
 
 

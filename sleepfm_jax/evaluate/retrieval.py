@@ -15,6 +15,8 @@ from sleepfm_jax.evaluate import ranking
 from sleepfm_jax.evaluate.candidates import Candidates
 from sleepfm_jax.evaluate.retrieval_score import Score, intervals, score
 
+ROWS = 4096  # at a time
+
 __all__ = ["Candidates", "Retrieval", "Score", "intervals", "normalise", "retrieval", "spread"]
 
 
@@ -138,8 +140,10 @@ def _mean(
     """(n, E) float32 mean of the unit vectors that some of the windows have."""
     place = np.ix_(windows[some], np.array(modalities))
     unit = normalise(embeddings[place], present[place])  # (n, k, E)
-    count = np.maximum(present[place].sum(axis=1, keepdims=True), 1)
-    return (unit.sum(axis=1) / count).astype(np.float32, copy=False)
+    if len(modalities) > 1:
+        count = np.maximum(present[place].sum(axis=1), 1)  # (n,)
+        unit = unit.sum(axis=1, keepdims=True) / count[:, None, None]
+    return unit[:, 0].astype(np.float32, copy=False)
 
 
 def spread(embeddings: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -152,9 +156,13 @@ def spread(embeddings: np.ndarray, present: np.ndarray) -> np.ndarray:
         embeddings: (N, M, E).
         present: (N, M).
     """
-    unit = normalise(embeddings, present).astype(np.float64)  # (N, M, E)
-    count = np.asarray(present, bool).sum(axis=0)  # (M,)
-    mean = unit.sum(axis=0) / np.maximum(count, 1)[:, None]  # (M, E)
+    present = np.asarray(present, bool)
+    total = np.zeros(np.shape(embeddings)[1:])  # (M, E)
+    for start in range(0, len(present), ROWS):
+        rows = slice(start, start + ROWS)
+        total += normalise(embeddings[rows], present[rows]).sum(axis=0, dtype=np.float64)
+    count = present.sum(axis=0)  # (M,)
+    mean = total / np.maximum(count, 1)[:, None]
     return np.where(count > 0, 1 - (mean**2).sum(axis=-1), np.nan)
 
 
@@ -163,6 +171,7 @@ def normalise(embeddings: np.ndarray, present: np.ndarray) -> np.ndarray:
     embeddings = np.asarray(embeddings)
     if not np.issubdtype(embeddings.dtype, np.floating) or embeddings.dtype.itemsize < 4:
         embeddings = embeddings.astype(np.float32)
-    held = np.where(np.asarray(present, bool)[..., None], embeddings, 0)
+    present = np.asarray(present, bool)
+    held = embeddings if present.all() else np.where(present[..., None], embeddings, 0)
     norm = np.linalg.norm(held, axis=-1, keepdims=True)  # (N, M, 1)
     return held / np.where(norm == 0, 1, norm)

@@ -1,5 +1,7 @@
 """Retrieval counts what it says, for any embeddings; collapse scores nothing."""
 
+import tracemalloc
+
 import jax
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sleepfm_jax import losses
+from sleepfm_jax.evaluate import ranking
 from sleepfm_jax.evaluate.candidates import Candidates
-from sleepfm_jax.evaluate.retrieval import Score, retrieval, spread
+from sleepfm_jax.evaluate.retrieval import Score, others, pair, retrieval, spread
 
 NAMES = ["BAS", "RESP", "EKG", "EMG"]
 
@@ -137,6 +140,21 @@ def test_a_zero_embedding_is_no_hit() -> None:
     found = retrieval(embeddings, present)
     assert found.pairs[0, 1].top10 == found.leave_one_out[1].top10 == 1  # all of them are near
     assert found.pairs[0, 1].top5 == found.pairs[1, 0].top5 == 0
+
+
+def test_no_second_copy_of_the_embeddings_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "STACK", 1)
+    monkeypatch.setattr("sleepfm_jax.evaluate.retrieval.ROWS", 512)
+    embeddings = np.random.default_rng(0).standard_normal((8000, 3, 64), dtype=np.float32)
+    present = np.ones((8000, 3), bool)
+    retrieval(embeddings[:600], present[:600])
+    tracemalloc.start()
+    pair(embeddings, present, 0, 1)
+    others(embeddings, present, 2)
+    spread(embeddings, present)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.5 * embeddings.nbytes
 
 
 def test_spread_says_how_far_embeddings_point_apart() -> None:
