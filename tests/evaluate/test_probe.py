@@ -109,6 +109,16 @@ def test_training_data_are_changed_only_where_that_is_allowed() -> None:
     assert abs(x.mean()) < 1e-3  # standardised where it lay
 
 
+def test_a_feature_that_never_changes_is_not_read() -> None:
+    (x, y), (test_x, _) = blobs(1, [50] * 3, 1), blobs(2, [50] * 3, 1)
+    expected = fit(x, y).probabilities(test_x, range(3))
+    constant = [np.full((150, 1), value) for value in (0, 0.1, 1e6)]
+    found = fit(np.hstack([x, *constant]), y).probabilities(
+        np.hstack([test_x, *(c + 0.01 for c in constant)]), range(3)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
 def test_a_fit_that_was_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "ROUNDS", 2)
     with warnings.catch_warnings():
@@ -118,7 +128,11 @@ def test_a_fit_that_was_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("number", "NaN"), ("class", "all 40 samples to fit are of class 7"), ("none", "0 samples")],
+    [
+        ("number", "feature 3 of the samples to fit is no number"),
+        ("class", "all 40 samples to fit are of class 7"),
+        ("none", "0 samples"),
+    ],
 )
 def test_what_cannot_be_fitted_is_refused(fault: str, words: str) -> None:
     x, y = blobs(1, [20] * 2, 1)
