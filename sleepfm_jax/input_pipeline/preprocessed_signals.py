@@ -8,7 +8,7 @@ import numpy as np
 from sleepfm_jax.input_pipeline.recordings import NotFinite, Recording
 from sleepfm_jax.input_pipeline.resample import RATE
 
-PIECE = 30 * RATE  # samples that are missing together where one is no number
+PIECES = (30 * RATE, RATE)  # samples read at once where one is no number; the last go together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PreprocessedSignals:
             segment: 0, the only one.
 
         Returns:
-            (samples,) float64; NaN for 30 s around a sample that is no number.
+            (samples,) float64; NaN for the whole second of a sample that is no number.
 
         Raises:
             IndexError: there is no such segment.
@@ -56,11 +56,7 @@ class PreprocessedSignals:
         """
         if segment != 0:
             raise IndexError(f"a preprocessed recording has one segment, not {segment + 1}")
-        try:
-            return self._recording.read(signal.label).astype(np.float64)
-        except NotFinite:
-            starts = range(0, self._recording.samples, PIECE)
-            return np.concatenate([self._piece(signal.label, start) for start in starts])
+        return self._read(signal.label, 0, self._recording.samples, PIECES)
 
     def __enter__(self) -> "PreprocessedSignals":
         return self
@@ -73,9 +69,17 @@ class PreprocessedSignals:
     ) -> None:
         self._recording.close()
 
-    def _piece(self, label: str, start: int) -> np.ndarray:
-        stop = min(start + PIECE, self._recording.samples)
+    def _read(self, label: str, start: int, stop: int, pieces: tuple[int, ...]) -> np.ndarray:
+        """Samples; where not all are numbers, piece by piece, and those without one as NaN."""
         try:
             return self._recording.read(label, start, stop).astype(np.float64)
         except NotFinite:
-            return np.full(stop - start, np.nan)
+            if not pieces:
+                return np.full(stop - start, np.nan)
+            step, *smaller = pieces
+            return np.concatenate(
+                [
+                    self._read(label, first, min(first + step, stop), tuple(smaller))
+                    for first in range(start, stop, step)
+                ]
+            )

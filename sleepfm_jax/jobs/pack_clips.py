@@ -89,10 +89,10 @@ def _tell_stages(nights: Sequence[NightEntry]) -> None:
 
 def _tell_places(nights: Sequence[NightEntry], how: HowToCut) -> None:
     """Logs places that no night fills, and labels that the user named and no night has."""
-    for place, channel in enumerate(CHANNELS):
-        filled = {night.labels[place] for night in nights} - {""}
-        if not filled:
-            log.warning("no night has a channel for %s: it is empty throughout", channel)
-        for label, wanted in how.places.items():
-            if wanted == channel and label not in filled:
-                log.warning("no night has a channel %r, which you named %s", label, channel)
+    labels = {p: {night.labels[i] for night in nights} - {""} for i, p in enumerate(CHANNELS)}
+    empty = [place for place, found in labels.items() if not found]
+    if empty:
+        log.warning("no night has a channel for %s: empty throughout", ", ".join(empty))
+    for label, place in how.places.items():
+        if place and label not in labels[place]:
+            log.warning("no night has a channel %r, which you named %s", label, place)

@@ -9,19 +9,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.input_pipeline.splits import NAMES, Splits, read_published
+from sleepfm_jax.input_pipeline.splits import FOUR, FOUR_FRACTIONS, NAMES, Splits, read_published
 
 MANY = [f"night{number}" for number in range(4000)]
 
 
-@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.5, 0.25, 0.25), (0.0, 1.0, 0.0)])
-def test_fractions_are_kept(fractions: tuple[float, ...]) -> None:
+@pytest.mark.parametrize(
+    ("names", "fractions"),
+    [
+        (NAMES, (0.8, 0.1, 0.1)),
+        (NAMES, (0.5, 0.25, 0.25)),
+        (NAMES, (0.0, 1.0, 0.0)),
+        (FOUR, FOUR_FRACTIONS),
+        (FOUR, (0.1, 0.2, 0.3, 0.4)),
+    ],
+)
+def test_fractions_are_kept(names: tuple[str, ...], fractions: tuple[float, ...]) -> None:
     splits = Splits(seed=3, fractions=fractions)
     counts = Counter(splits.split_of(night) for night in MANY)
-    assert set(counts) <= set(NAMES)
-    for name, share in zip(NAMES, fractions, strict=True):
+    assert splits.names == names
+    assert set(counts) <= set(names)
+    for name, share in zip(names, fractions, strict=True):
         deviation = (share * (1 - share) / len(MANY)) ** 0.5
         assert abs(counts[name] / len(MANY) - share) <= 4 * deviation
+
+
+def test_four_splits_part_the_training_nights_alone() -> None:
+    three, four = Splits(), Splits(fractions=FOUR_FRACTIONS)
+    both = Counter((three.split_of(night), four.split_of(night)) for night in MANY)
+    assert set(both) == {
+        ("train", "pretrain"),
+        ("train", "train"),
+        ("validation", "validation"),
+        ("test", "test"),
+    }
 
 
 def test_the_seed_decides_and_nothing_else() -> None:
