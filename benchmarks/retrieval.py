@@ -4,7 +4,7 @@ Plain normalises a copy and multiplies a thousand queries at a time with all key
 ranks are counted without sorting. Sides run in turn, each in a process of its own, and the median
 counts; memory is the peak of a process, embeddings included. The results must be equal.
 
-    python benchmarks/retrieval.py [--clips 15000] [--runs 7] [--threads 2] [--full]
+    python benchmarks/retrieval.py [--clips 12000] [--runs 7] [--threads 2] [--full]
 
 `--full` is 90 000 clips, one run of each side. OPENBLAS_CORETYPE in the environment, as SkylakeX,
 gives NumPy other kernels than it chooses by itself.
@@ -116,7 +116,7 @@ def side_by_side(clips: int, runs: int, threads: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=15_000, help="(default: %(default)s)")
+    parser.add_argument("--clips", type=int, default=12_000, help="(default: %(default)s)")
     parser.add_argument("--runs", type=int, default=7, help="of each side (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="cores used (default: %(default)s)")
     parser.add_argument("--full", action="store_true", help=f"{FULL} clips, one run of each side")

@@ -17,7 +17,17 @@ from sleepfm_jax.evaluate.retrieval_score import Score, intervals, score
 
 ROWS = 4096  # at a time
 
-__all__ = ["Candidates", "Retrieval", "Score", "intervals", "normalise", "retrieval", "spread"]
+__all__ = [
+    "Candidates",
+    "Retrieval",
+    "Score",
+    "intervals",
+    "normalise",
+    "others",
+    "pair",
+    "retrieval",
+    "spread",
+]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -106,8 +106,7 @@ def intervals(
     if len(names) < 2 or not resamples:
         return dict.fromkeys(found.chance, (np.nan, np.nan))
     windows = np.bincount(own) @ counts  # (R,)
-    with np.errstate(invalid="ignore"):
-        samples = {f"top{k}": np.bincount(own, found.ranks <= k) @ counts / windows for k in TOPS}
+    samples = {f"top{k}": np.bincount(own, found.ranks <= k) @ counts / windows for k in TOPS}
     samples["median_rank"] = _medians(found.ranks, own, counts)
     limits = {name: bootstrap.interval(sample, level) for name, sample in samples.items()}
     return {name: (float(low), float(high)) for name, (low, high) in limits.items()}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sleepfm_jax.evaluate import bootstrap, retrieval_score
 from sleepfm_jax.evaluate.retrieval_score import Score, chance, intervals, score
 
 
@@ -59,3 +60,14 @@ def test_one_subject_has_no_interval() -> None:
     assert np.isnan(list(intervals(found, np.zeros(3)).values())).all()
     assert np.isnan(list(intervals(scored([]), np.zeros(3)).values())).all()
     assert np.isnan(list(intervals(found, np.arange(3), resamples=0).values())).all()
+
+
+@pytest.mark.parametrize("N", [1, 2, 7, 40])
+def test_medians_of_resamples_are_those_of_repeated_ranks(N: int) -> None:
+    draw = np.random.default_rng(N)
+    ranks, own = draw.integers(1, 9, N), np.append(np.arange(4), draw.integers(0, 4, N))[-N:]
+    counts = bootstrap.multiplicities(4, 90, N)
+    counts[own.min(), counts[np.unique(own)].sum(axis=0) == 0] = 1  # no resample is empty
+    found = retrieval_score._medians(ranks, own, counts)
+    expected = [np.median(np.repeat(ranks, weight.astype(int))) for weight in counts.T[:, own]]
+    assert found.tolist() == expected
