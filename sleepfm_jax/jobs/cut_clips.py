@@ -1,6 +1,7 @@
 """One night to the records of its clips, with the stages of whatever label file belongs to it."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ import numpy as np
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import annotations, clip_record, night_clips
 from sleepfm_jax.input_pipeline.clip_times import ClipTimes
-from sleepfm_jax.input_pipeline.clips import Clip, Rule, modalities_present
-from sleepfm_jax.input_pipeline.hypnogram import Hypnogram
+from sleepfm_jax.input_pipeline.clips import SECONDS, Clip, Rule, modalities_present
+from sleepfm_jax.input_pipeline.hypnogram import UNSCORED, Hypnogram
+from sleepfm_jax.input_pipeline.labelled_nights import LATE
 from sleepfm_jax.input_pipeline.night_clips import NightClips, Scale
 from sleepfm_jax.input_pipeline.splits import Splits
 from sleepfm_jax.input_pipeline.store_index import NightEntry
-from sleepfm_jax.jobs import night_file
+from sleepfm_jax.jobs import night_file, sources
 from sleepfm_jax.jobs.night_file import Known, Task
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +63,7 @@ def cut_clips(task: Task, splits: Splits, how: HowToCut) -> str | None:
         night = night_clips.of_recording(known.path, hypnogram, how.scale, how.places, how.rule)
     except night_clips.AnnotationsOnly:
         return "annotations only"
+    _note_labels_beyond(night, known, hypnogram)
     modalities = modalities_present(night.present).sum(axis=1)  # (K,)
     kept = np.flatnonzero(modalities >= how.rule.least_modalities)
     dropped = {}
@@ -87,7 +92,7 @@ def cut_clips(task: Task, splits: Splits, how: HowToCut) -> str | None:
 
 
 def find_hypnogram(path: Path, name: str, labels: Path | None) -> Hypnogram | None:
-    """The stages of a night; None where there is no label file, or a recording holds none.
+    """The stages of a night; None where there is no label file, or only a recording without any.
 
     Args:
         path: of the recording.
@@ -100,9 +105,9 @@ def find_hypnogram(path: Path, name: str, labels: Path | None) -> Hypnogram | No
     found = label_file(path, name, labels)
     if found is None:
         return None
-    if not found.samefile(path):
-        return annotations.read_hypnogram(found)
-    return annotations.read(path).hypnogram
+    if labels is None and found.suffix.lower() in sources.SIGNAL_SUFFIXES:
+        return annotations.read(found).hypnogram
+    return annotations.read_hypnogram(found)
 
 
 def label_file(path: Path, name: str, labels: Path | None) -> Path | None:
@@ -110,6 +115,19 @@ def label_file(path: Path, name: str, labels: Path | None) -> Path | None:
     if labels is None:
         return annotations.find(path.parent, path.stem)
     return annotations.find(labels, name) or annotations.find(labels, Path(name).name)
+
+
+def _note_labels_beyond(night: NightClips, known: Known, hypnogram: Hypnogram | None) -> None:
+    """Labels that go on long after a night's end may be another night's, or of another clock."""
+    if hypnogram is None or not len(hypnogram.stops):
+        return
+    beyond = hypnogram.stops[hypnogram.stages != UNSCORED].max(initial=0.0) - night.starts[-1]
+    if beyond > 2 * SECONDS + LATE:  # the last clip, and a rest that is none
+        log.warning(
+            "check that these labels are of this night: %s: they go on %g s after its last clip",
+            known.path,
+            beyond - SECONDS,
+        )
 
 
 def _records(

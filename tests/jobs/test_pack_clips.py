@@ -69,6 +69,20 @@ def test_labels_that_cannot_be_read_fail_their_night_alone(cohort: Path, tmp_pat
     assert len(stages(tmp_path / "store")) == 3
 
 
+def test_a_plain_edf_beside_is_no_label_file_and_long_labels_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = small_clips.night(tmp_path / "n.hdf5", "")
+    edf_files.write(tmp_path / "n.edf", events=False)
+    pack_clips([path], tmp_path / "store", splits=ALL_TRAIN)
+    assert stages(tmp_path / "store") == {"n": [-1, -1]}
+    assert "check" not in caplog.text
+    path.with_suffix(".csv").write_text(small_clips.table("W123RR"))
+    pack_clips([path], tmp_path / "store", splits=ALL_TRAIN, overwrite=True)
+    assert stages(tmp_path / "store") == {"n": [0, 1]}
+    assert f"of this night: {path}: they go on 120 s after its last clip" in caplog.text
+
+
 def test_nights_are_split_into_four_by_subject(tmp_path: Path) -> None:
     cohort = tmp_path / "many"
     for number in range(12):
