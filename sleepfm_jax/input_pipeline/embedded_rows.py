@@ -57,6 +57,7 @@ class EmbeddedRows:
         seconds: that a row is of.
         model: digest of the weights; empty where the files do not tell.
         left_out: (night, reason) of each night that cannot be used.
+        unscored: how many rows of these nights were passed over because they have no stage.
     """
 
     x: np.ndarray
@@ -71,6 +72,7 @@ class EmbeddedRows:
     seconds: float
     model: str
     left_out: Reasons
+    unscored: int
 
     def __len__(self) -> int:
         return len(self.x)
@@ -86,6 +88,19 @@ class EmbeddedRows:
         within = np.array([name == split for name in self.splits], bool)[self.night_of]  # (N,)
         begin = int(within.argmax())
         return slice(begin, begin + int(within.sum()))
+
+    def summary(self) -> dict[str, object]:
+        """What was read, in numbers and names."""
+        return {
+            "model_sha256": self.model,
+            "modalities": list(self.modalities),
+            "row_seconds": self.seconds,
+            "rows": len(self),
+            "nights": len(self.nights),
+            "subjects": len(set(self.subjects)),
+            "left_out": dict(self.left_out),
+            "unscored_rows_left_out": self.unscored,
+        }
 
 
 def read(
@@ -117,7 +132,8 @@ def read(
     table = _Table(layout, [files[name] for name in taken])
     for name in taken:
         try:
-            table.add(name, _night(layout, files[name].path, name, choice.labels, scored))
+            night = _night(layout, files[name].path, name, choice.labels, scored)
+            table.add(name, night, files[name].rows)
         except InputError as error:
             left_out.append((name, str(error)))
     night_files.tell(f"left out of {layout.folder}", left_out)
@@ -177,16 +193,18 @@ class _Table:
         self._stages = np.full(N, UNSCORED, np.int8)
         self._starts = np.zeros(N)
         self._counts: list[int] = []
+        self._unscored = 0
         self.names: list[str] = []
 
-    def add(self, name: str, night: NightRows) -> None:
-        """The rows of the next night."""
+    def add(self, name: str, night: NightRows, of: int) -> None:
+        """The rows of the next night, which had so many."""
         begin = sum(self._counts)
         rows = slice(begin, begin + len(night.x))
         self._x[rows], self._present[rows] = night.x, night.present
         self._stages[rows], self._starts[rows] = night.stages, night.starts
         self._counts.append(len(night.x))
         self.names.append(name)
+        self._unscored += of - len(night.x)
 
     def finished(
         self, whose: Mapping[str, Whose], left_out: Sequence[tuple[str, str]]
@@ -206,4 +224,5 @@ class _Table:
             seconds=self._layout.seconds,
             model=self._model,
             left_out=tuple(left_out),
+            unscored=self._unscored,
         )

@@ -155,6 +155,7 @@ def test_a_subject_in_two_splits_is_refused(clips: Path) -> None:
 def test_rows_without_a_stage_are_passed_over(clips: Path) -> None:
     found = embedded_rows.read(clips, scored=True)
     assert found.stages.tolist() == [*range(4), *range(5), 0, *range(3)]
+    assert (found.unscored, embedded_rows.read(clips).unscored) == (3, 0)
     expected = np.concatenate(
         [night("a1", 5, 1).rows[:4], night("a2", 7, 2).rows[:6], night("sub/b1", 4, 3).rows[:3]]
     )
