@@ -88,7 +88,23 @@ def night(staged: StagedNight) -> Figure:
 
 
 def _confusion(axes: Axes, cohort: str, found: Agreement) -> None:
-    counts = found.confusion
+    confusion(axes, found.confusion)
+    values = found.values
+    axes.set_title(
+        f"{cohort}: {_count(found.nights, 'night')}, {_count(found.subjects, 'subject')}\n"
+        f"accuracy {values['accuracy']:.2f}, macro-F1 {values['macro-F1']:.2f}, "
+        f"kappa {values['kappa']:.2f}",
+        fontsize=9,
+    )
+
+
+def confusion(axes: Axes, counts: np.ndarray) -> None:
+    """Shares of each scored stage by predicted stage, in colour and in numbers.
+
+    Args:
+        axes: to draw in.
+        counts: (5, 5) epochs by scored (rows) and predicted stage (columns).
+    """
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -104,13 +120,6 @@ def _confusion(axes: Axes, cohort: str, found: Agreement) -> None:
     )
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)
-    values = found.values
-    axes.set_title(
-        f"{cohort}: {_count(found.nights, 'night')}, {_count(found.subjects, 'subject')}\n"
-        f"accuracy {values['accuracy']:.2f}, macro-F1 {values['macro-F1']:.2f}, "
-        f"kappa {values['kappa']:.2f}",
-        fontsize=9,
-    )
 
 
 def _count(number: int, what: str) -> str:
