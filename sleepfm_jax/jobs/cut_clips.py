@@ -66,29 +66,30 @@ def cut_clips(task: Task, splits: Splits, how: HowToCut) -> str | None:
     _note_labels_beyond(night, known, hypnogram)
     modalities = modalities_present(night.present).sum(axis=1)  # (K,)
     kept = np.flatnonzero(modalities >= how.rule.least_modalities)
-    dropped = {}
-    if len(kept) < len(night):
-        reason = f"fewer than {how.rule.least_modalities} modalities"
-        dropped[reason] = len(night) - len(kept)
+    entry = _entry(night, kept, known, how.rule)
+    file.write(_records(night, kept, known, entry.labels), lambda: entry)
+    return None
+
+
+def _entry(night: NightClips, kept: np.ndarray, known: Known, rule: Rule) -> NightEntry:
+    """The night's line in the index; raises an InputError if no clip was kept."""
+    few = f"fewer than {rule.least_modalities} modalities"
     if not len(kept):
         raise InputError(
-            f"{known.path} has no clip to use ({len(night)} with {reason}): leave it out, or say "
-            "what its channels are with --place LABEL=PLACE"
+            f"{known.path} has no clip to use ({len(night)} with {few}): leave it out, or say what "
+            "its channels are with --place LABEL=PLACE"
         )
-    labels = tuple(label or "" for label in night.labels)
-    counts = {reason: int(where[kept].sum()) for reason, where in night.emptied.items()}
-    entry = NightEntry(
+    emptied = {reason: int(where[kept].sum()) for reason, where in night.emptied.items()}
+    return NightEntry(
         name=known.name,
         subject=known.subject,
         split=known.split,
-        labels=labels,
+        labels=tuple(label or "" for label in night.labels),
         records=len(kept),
-        dropped=dropped,
-        emptied={reason: count for reason, count in counts.items() if count},
+        dropped={few: len(night) - len(kept)} if len(kept) < len(night) else {},
+        emptied={reason: count for reason, count in emptied.items() if count},
         more=ClipTimes(float(night.starts[0]), kept, night.stages[kept]).content(),
     )
-    file.write(_records(night, kept, known, labels), lambda: entry)
-    return None
 
 
 def find_hypnogram(path: Path, name: str, labels: Path | None) -> Hypnogram | None:
