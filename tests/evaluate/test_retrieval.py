@@ -144,9 +144,9 @@ def test_a_zero_embedding_is_no_hit() -> None:
 
 def test_no_second_copy_of_the_embeddings_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "STACK", 1)
-    monkeypatch.setattr("sleepfm_jax.evaluate.retrieval.ROWS", 512)
-    embeddings = np.random.default_rng(0).standard_normal((8000, 3, 64), dtype=np.float32)
-    present = np.ones((8000, 3), bool)
+    monkeypatch.setattr("sleepfm_jax.evaluate.retrieval.ROWS", 128)
+    embeddings = np.random.default_rng(0).standard_normal((4000, 3, 64), dtype=np.float32)
+    present = np.ones((4000, 3), bool)
     retrieval(embeddings[:600], present[:600])
     tracemalloc.start()
     pair(embeddings, present, 0, 1)
