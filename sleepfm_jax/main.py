@@ -10,14 +10,17 @@ from sleepfm_jax.version import __version__
 
 COMMANDS = {
     "inspect": "what is in a recording, and what each channel was taken for",
-    "preprocess": "EDF nights to recordings at the model's rate (one HDF5 a night)",
+    "preprocess": "EDF, BDF or WFDB nights to recordings at the model's rate (one HDF5 a night)",
     "pack": "recordings to a store of 5-minute windows, split by subject",
+    "clip": "recordings to a store of 30-second clips with their stages (ICML 2024)",
     "pretrain": "contrastive pretraining, on one device, a node or several",
-    "embed": "recordings or EDFs to 5-second and 5-minute embeddings",
+    "embed": "recordings, EDFs or clips to embeddings",
     "finetune": "train a head on labelled nights: sleep stages or disease risk",
     "stage": "sleep stages of nights: hypnograms, probabilities, pictures",
     "risk": "log hazards of many diseases, from a night and age and sex",
     "evaluate": "how good stages or risks are against labels",
+    "probe": "what a linear classifier reads out of frozen embeddings, by few subjects too",
+    "retrieve": "does a modality's embedding find the same moment in another modality",
     "plot": "a picture of each night's embeddings over its hypnogram",
     "simulate": "nights of simulated polysomnography with stages and outcomes",
 }
