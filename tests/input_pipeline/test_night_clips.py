@@ -15,7 +15,7 @@ from sleepfm_jax.input_pipeline.clips import CHANNELS, RATE, SAMPLES, Rule
 from sleepfm_jax.input_pipeline.hypnogram import Hypnogram
 from sleepfm_jax.input_pipeline.night_clips import NightClips, of_recording
 from tests.conftest import SHARED
-from tests.input_pipeline import small_nights
+from tests.input_pipeline import small_nights, wfdb_records
 
 SECONDS = 100
 PLACE = {place: number for number, place in enumerate(CHANNELS)}
@@ -284,3 +284,18 @@ def test_a_written_edf_comes_back_in_its_unit(tmp_path: Path) -> None:
     assert np.abs(night.signals[0, PLACE["C3-M2"]] - wave).max() < 0.05
     middle = night.signals[:, PLACE["SaO2"], SAMPLES // 2].astype(float)
     np.testing.assert_allclose(middle, [92, 95], atol=0.05)
+
+
+def test_a_wfdb_record_is_cut_without_what_it_marks_as_missing(tmp_path: Path) -> None:
+    digits = wfdb_records.digits()  # 40 s of C3-M2, SaO2 and ECG at 200 Hz
+    digits[10 * 200, 2] = wfdb_records.INVALID
+    night = of_recording(wfdb_records.write(tmp_path, digits), scored(9.995, [3]), scale="none")
+    assert night.starts.tolist() == [9.995]
+    assert night.labels[PLACE["C3-M2"]] == "C3-M2"
+    assert night.present[0, [PLACE["C3-M2"], PLACE["SaO2"], PLACE["ECG"]]].tolist() == [1, 1, 0]
+    assert dict(night.left_out) == {
+        "ECG": "no clip has all its samples: they are missing or no numbers"
+    }
+    source = digits[1999 : 1999 + 30 * 200, 0]  # 1 for a microvolt
+    found = night.signals[0, PLACE["C3-M2"], ::32].astype(float)  # every 25th sample of 200 Hz
+    assert np.corrcoef(found, source[::25])[0, 1] > 0.97
