@@ -71,7 +71,7 @@ class Towers:
         self._weights, structure = jax.tree.flatten(state)
         self.config: Any = saved.config
         self.provenance = provenance_of(saved, numerics, name)
-        self._batch = batch or (8 if jax.default_backend() == "cpu" else 128)
+        self._batch = batch or (16 if jax.default_backend() == "cpu" else 128)
 
         @jax.jit
         def embed_clips(
