@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.channels import Channel, Modality, identify
 from sleepfm_jax.input_pipeline.clips import CHANNELS
+from sleepfm_jax.input_pipeline.parts import parts
 from sleepfm_jax.input_pipeline.priority import superseded, urgency
 from sleepfm_jax.input_pipeline.spelling import repaired
+from sleepfm_jax.input_pipeline.vocabulary import MEANINGS
 
 _DERIVATIONS = {
     "C3-M2": ("C3", "M2"),
@@ -130,7 +132,10 @@ def _ranks(place: str, channels: Sequence[Channel], free: Sequence[int]) -> dict
 def _fit(place: str, channel: Channel) -> int | None:
     """How well a channel fits, 0 the best; None: it does not."""
     if place in _BREATHING:
-        return 0 if channel.site == _BREATHING[place] else None
+        named = {MEANINGS[part.rank].site for part in parts(channel.label) if part.rank is not None}
+        return (
+            0 if named & {*_BREATHING.values()} == {_BREATHING[place]} == {channel.site} else None
+        )
     site, reference = _DERIVATIONS[place]
     if channel.modality is not Modality.BAS or channel.site != site:
         return None
