@@ -22,6 +22,8 @@ QUICK = {
     " parity ": " --windows 1",  # as many as the night has: both are compiled at once
     " pretrain ": " --config.steps=2 --config.batches.batch_size=2 --config.batches.slots=4"
     " --config.data.validation= --config.model.num_layers=1",
+    " probe ": " --splits judged.json --resamples 50",
+    " retrieve ": " --resamples 50",
     " finetune ": " --config.steps=2 --config.batches.batch_size=2 --config.model.num_layers=1"
     " --config.model.feed_forward=32 --config.data.validation= --config.data.splits=splits.json",
 }
@@ -46,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "nights" / "first.edf", folder / "night.edf")
     write_tables(folder / "tables")
     (folder / "splits.json").write_text('{"train": ["first", "second"]}')
+    (folder / "judged.json").write_text('{"train": ["first"], "test": ["second"]}')
     published.write(folder, config=SMALL)
     return folder
 
@@ -77,7 +80,8 @@ def test_commands_run_as_written(folder: Path) -> None:
     assert names == {"first.png", "second.png"}
     assert (folder / "staged" / "second_hypnogram.edf").exists()
     assert (folder / "risks" / "night.csv").exists()
-    assert (folder / "results" / "stages" / "metrics.csv").exists()
+    for results in ("stages/metrics.csv", "probe/few_shot.png", "retrieval/retrieval.csv"):
+        assert (folder / "results" / results).exists()
 
 
 def test_promised_numbers_of_rows(folder: Path) -> None:
