@@ -36,6 +36,7 @@ __all__ = [
     "Hypnogram",
     "epochs",
     "find",
+    "find_below",
     "most_likely",
     "read",
     "read_hypnogram",
@@ -125,6 +126,11 @@ def find(folder: str | os.PathLike[str], night: str) -> Path | None:
     if sleep_edf := re.fullmatch(r"(S[CT]\d{4}[A-Z])[0-9A-Z]-PSG", place.name):
         candidates = sorted(place.parent.glob(f"{sleep_edf[1]}?-Hypnogram.edf")) + candidates
     return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def find_below(folder: str | os.PathLike[str], night: str) -> Path | None:
+    """As `find`, but label files may also stand without the subfolder that the night has."""
+    return find(folder, night) or find(folder, Path(night).name)
 
 
 def _names(night: str) -> Iterator[str]:

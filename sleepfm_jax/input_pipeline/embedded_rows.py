@@ -175,7 +175,7 @@ def _night(layout: Layout, path: Path, name: str, labels: Path | None, scored: b
 
 def _hypnogram(labels: Path, night: str) -> Hypnogram:
     """Of a night's label file, which may stand in the night's subfolder or in none."""
-    path = annotations.find(labels, night) or annotations.find(labels, Path(night).name)
+    path = annotations.find_below(labels, night)
     if path is None:
         raise InputError(f"no label file of this name is in {labels}")
     return annotations.read_hypnogram(path)

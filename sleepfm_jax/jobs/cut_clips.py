@@ -115,7 +115,7 @@ def label_file(path: Path, name: str, labels: Path | None) -> Path | None:
     """The file with the stages of a night, which may be the recording; arguments as there."""
     if labels is None:
         return annotations.find(path.parent, path.stem)
-    return annotations.find(labels, name) or annotations.find(labels, Path(name).name)
+    return annotations.find_below(labels, name)
 
 
 def _note_labels_beyond(night: NightClips, known: Known, hypnogram: Hypnogram | None) -> None:

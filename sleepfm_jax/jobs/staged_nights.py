@@ -96,7 +96,7 @@ def match(name: str, prediction: Path, labels: Path) -> StagedNight:
         InputError: the night has no label file, a file cannot be read or holds no stages, or the
             two have no scored epoch in common.
     """
-    label = annotations.find(labels, name) or annotations.find(labels, Path(name).name)
+    label = annotations.find_below(labels, name)
     if label is None:
         raise InputError(
             f"{name} has no label file in {labels}: add one named {Path(name).name}, or leave the "

@@ -12,7 +12,7 @@ from tests.jobs.test_evaluate_staging import rows_of
 
 
 def test_every_direction_is_printed_with_chance_and_queries(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = ["--embeddings", str(cohort(tmp_path / "in")), "--output", str(tmp_path / "out")]
     more = ["--candidates", "20", "--resamples", "20"]
@@ -26,6 +26,7 @@ def test_every_direction_is_printed_with_chance_and_queries(
     assert "retrieval.png" in last
     top1 = float(rows_of(tmp_path / "out" / "retrieval.csv")[3]["top1"])
     assert f" {top1:.3f} (" in lines[3]
+    monkeypatch.setattr(pictures, "save", lambda draw, path: None)  # noqa: ARG005
     (tmp_path / "in" / "clips" / "e1.hdf5").write_text("no HDF5")
     assert retrieve.main([*folders, *more, "--among", "night"]) == 1
     assert "of its own night: 200 rows" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from sleepfm_jax.models.kinds import network_of
 from sleepfm_jax.saved_model import SavedModel
 from tests.models.small_network import random_arrays
 
-CONFIG = EffNetConfig(widths=(4, 4, 8), depths=(1, 2), expansion=2, features=16, embed_dim=6)
+CONFIG = EffNetConfig(widths=(4, 6), depths=(2,), expansion=2, features=8, embed_dim=6)
 
 
 @functools.cache

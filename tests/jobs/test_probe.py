@@ -18,6 +18,7 @@ from sleepfm_jax.input_pipeline.embedded_rows import Choice, EmbeddedRows
 from sleepfm_jax.input_pipeline.embeddings import NightEmbeddings
 from sleepfm_jax.input_pipeline.hypnogram import STAGES
 from sleepfm_jax.input_pipeline.splits import Splits
+from sleepfm_jax.jobs import pictures
 from sleepfm_jax.jobs.probe import Plan, Probed, probe
 from tests.jobs.embedded_cohort import cohort
 from tests.jobs.test_evaluate_staging import rows_of, score
@@ -142,9 +143,10 @@ def write_foundation(folder: Path, nights: int, stages: np.ndarray) -> None:
 
 
 def test_the_foundation_model_is_probed_with_label_files(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Any night may lack labels; modalities that nobody has are named."""
+    monkeypatch.setattr(pictures, "save", lambda draw, path: None)  # noqa: ARG005
     stages = np.repeat(np.arange(5), 4)
     write_foundation(tmp_path / "embeddings", 5, stages)
     for number in range(4):
