@@ -4,7 +4,8 @@ The published pretraining calls the foundation model once a modality; one call o
 the same numbers if each modality keeps its own statistics and the running ones go in its order.
 """
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -84,34 +85,127 @@ class RunningNorm(nnx.Module):
 
 
 class BatchNorm(RunningNorm):
-    """Batch norm over the last axis, its statistics those of the whole batch while training."""
+    """Batch norm over the last axis, its statistics those of the whole batch while training.
 
-    def __call__(self, x: jax.Array, rows: jax.Array | None = None) -> jax.Array:
+    Args:
+        features: size of the last axis.
+        numerics: types.
+        relu6: whether what comes out is clipped to 0 … 6.
+    """
+
+    def __init__(self, features: int, numerics: Numerics, relu6: bool = False) -> None:
+        super().__init__(features, numerics)
+        self.relu6 = relu6
+
+    def __call__(
+        self,
+        x: jax.Array,
+        rows: jax.Array | None = None,
+        offset: jax.Array | None = None,
+        centred: bool = False,
+    ) -> jax.Array:
         """Normalises.
 
         Args:
             x: (B, …, F).
             rows: (B,) bool, which rows the statistics are of; None: all. The others must be finite.
+            offset: (F,), missing in x. Training does not add it: it would be taken off again.
+            centred: whether x has a mean of zero while training, and zeros in the other rows.
 
         Returns:
             the same shape, the other rows too.
         """
         if self.use_running_average:
-            return self.normalise(x, Statistics(self.mean[...], self.var[...]))
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        axes = tuple(range(x.ndim - 1))
-        if rows is None:
-            mean = x.mean(axes)  # (F,)
-            var = jnp.square(x - mean).mean(axes)
-            self.update(mean, var, x.size // x.shape[-1])
-            return self.normalise(x, Statistics(mean, var))
-        real = rows.reshape(-1, *(1 for _ in axes))  # (B, …, 1)
-        values = rows.sum() * (x[0].size // x.shape[-1])
-        count = jnp.maximum(values, 1).astype(x.dtype)
-        mean = (x * real).sum(axes) / count  # (F,)
-        var = (jnp.square(x - mean) * real).sum(axes) / count
-        self.update(mean, var, values)
-        return self.normalise(x, Statistics(mean, var))
+            x = x if offset is None else x + offset
+            y = self.normalise(x, Statistics(self.mean[...], self.var[...]))
+            return jax.nn.relu6(y) if self.relu6 else y
+        given = (self.scale[...], self.bias[...], self.relu6, centred)
+        y, mean, var, values = normalised(x, rows, *given)
+        self.update(mean if offset is None else mean + offset, var, values)
+        return y.astype(self.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+def normalised(
+    x: jax.Array,
+    rows: jax.Array | None,
+    scale: jax.Array,
+    bias: jax.Array,
+    relu6: bool,
+    centred: bool,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Batch norm by the batch's own statistics; its gradient keeps no more than x.
+
+    Args:
+        x: (B, …, F).
+        rows: (B,) bool, which rows the statistics are of; None: all.
+        scale: (F,).
+        bias: (F,).
+        relu6: whether what comes out is clipped to 0 … 6.
+        centred: whether x has a mean of zero, and zeros in the other rows.
+
+    Returns:
+        (B, …, F) and mean (F,), biased variance (F,) and how many values they are of, through
+        which no gradient goes.
+    """
+    return _normalised(x, rows, scale, bias, relu6, centred)[0]
+
+
+def _normalised(
+    x: jax.Array,
+    rows: jax.Array | None,
+    scale: jax.Array,
+    bias: jax.Array,
+    relu6: bool,
+    centred: bool,
+) -> Any:
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    axes = tuple(range(x.ndim - 1))
+    values = jnp.asarray(len(x) if rows is None else rows.sum()) * (x[0].size // x.shape[-1])
+    if centred:
+        mean = jnp.zeros_like(scale, wide.dtype)  # (F,)
+        var = jnp.square(wide).sum(axes) / jnp.maximum(values, 1)
+    else:
+        mean = mean_of(x, rows)
+        var = mean_of(jnp.square(wide - mean), rows)
+    y = (wide - mean) * (scale * jax.lax.rsqrt(var + EPSILON)) + bias
+    y = jnp.clip(y, 0, 6) if relu6 else y
+    return (y, mean, var, values), (x, rows, scale, bias, mean, var, values)
+
+
+def mean_of(x: jax.Array, rows: jax.Array | None) -> jax.Array:
+    """The mean over these rows, (B, …, F) to (F,), in float32 at least; zeros if there are none."""
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    if rows is None:
+        return wide.mean(range(x.ndim - 1))
+    sums = wide.sum(range(1, x.ndim - 1))  # (B, F): rows are chosen where they are small
+    values = rows.sum() * (x[0].size // x.shape[-1])
+    return of_rows(sums, rows).sum(0) / jnp.maximum(values, 1)
+
+
+def of_rows(x: jax.Array, rows: jax.Array | None) -> jax.Array:
+    """(B, …) with zeros in other rows than these; None: all."""
+    return x if rows is None else jnp.where(rows.reshape(-1, *(1 for _ in x.shape[1:])), x, 0)
+
+
+def _gradients(relu6: bool, centred: bool, kept: Any, cotangents: Any) -> Any:
+    x, rows, scale, bias, mean, var, values = kept
+    axes = tuple(range(x.ndim - 1))
+    rate = jax.lax.rsqrt(var + EPSILON)
+    deviation = x.astype(mean.dtype)
+    deviation = deviation if centred else deviation - mean
+    g = cotangents[0]
+    if relu6:
+        y = deviation * (scale * rate) + bias
+        g = jnp.where((y > 0) & (y < 6), g, 0)
+    total, along = g.sum(axes), (g * deviation).sum(axes)  # (F,)
+    share = 1 / jnp.maximum(values, 1).astype(mean.dtype)
+    common = of_rows((total + deviation * (along * rate * rate)) * share, rows)
+    of_x = (g - common) * (scale * rate)
+    return of_x.astype(x.dtype), None, along * rate, total
+
+
+normalised.defvjp(_normalised, _gradients)
 
 
 class ModalityBatchNorm(RunningNorm):

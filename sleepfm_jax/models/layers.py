@@ -105,6 +105,16 @@ class Linear(nnx.LinearGeneral):
         y = super().__call__(x.reshape(-1, *self.in_features))
         return y.reshape(*tokens, *self.out_features)
 
+    def product(self, x: jax.Array) -> jax.Array:
+        """(…, *inputs) to (…, *outputs), without the bias."""
+        x, kernel = self.promote_dtype((x, self.kernel[...]), dtype=self.dtype)
+        axes = len(self.in_features)
+        tokens = x.shape[: x.ndim - axes]
+        x = x.reshape(-1, *self.in_features)
+        contracted = (tuple(range(1, axes + 1)), tuple(range(axes)))
+        y = jax.lax.dot_general(x, kernel, (contracted, ((), ())), precision=self.precision)
+        return y.reshape(*tokens, *self.out_features)
+
 
 def dense(
     inputs: int | tuple[int, ...],
