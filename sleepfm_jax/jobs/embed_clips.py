@@ -63,7 +63,9 @@ def embed_clips(
     def embed_night(task: Source, night: ClipNight) -> None:
         rows = towers.embed(night.signals, night.present)  # (K, 3, E)
         if not np.isfinite(rows).all():
-            raise InputError(f"{task.path}: its embeddings are no numbers: check the model")
+            raise InputError(
+                f"{nights.shown(task)}: its embeddings are no numbers: check the model and the night"
+            )
         found = ClipEmbeddings(
             name=task.name,
             rows=rows,

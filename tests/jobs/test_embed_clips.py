@@ -143,6 +143,16 @@ def test_failing_nights_are_listed_and_the_others_embedded(
     assert "is damaged in night" in found.failed[0][1]
 
 
+def test_embeddings_that_are_no_numbers_are_not_written(
+    store: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Towers, "embed", lambda *_: np.full((2, 3, 6), np.nan, np.float32))
+    found = run([store], model, tmp_path)
+    assert (found.done, found.status) == (0, 2)
+    assert "a_1: its embeddings are no numbers" in found.failed[0][1]
+    assert not list(tmp_path.rglob("*.hdf5"))
+
+
 def test_nights_of_one_name_do_not_overwrite_one_another(
     recordings: Path, store: Path, model: str, tmp_path: Path
 ) -> None:
