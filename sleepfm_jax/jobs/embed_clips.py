@@ -64,7 +64,8 @@ def embed_clips(
         rows = towers.embed(night.signals, night.present)  # (K, 3, E)
         if not np.isfinite(rows).all():
             raise InputError(
-                f"{nights.shown(task)}: its embeddings are no numbers: check the model and the night"
+                f"{nights.shown(task)}: its embeddings are no numbers: check the model, and the "
+                "night's signals"
             )
         found = ClipEmbeddings(
             name=task.name,
