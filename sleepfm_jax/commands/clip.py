@@ -1,10 +1,8 @@
 """`sleepfm-jax clip`: recordings to a store of thirty-second clips with their sleep stages."""
 
 import argparse
-from pathlib import Path
 
-from sleepfm_jax.commands import job_flags, split_flags
-from sleepfm_jax.input_pipeline.clip_channels import parse_named
+from sleepfm_jax.commands import clip_flags, job_flags, split_flags
 from sleepfm_jax.input_pipeline.clips import Rule
 from sleepfm_jax.input_pipeline.splits import FOUR_FRACTIONS
 
@@ -37,16 +35,14 @@ nights that are packed later move none. What is in a record: docs/clips.md.
 def main(argv: list[str]) -> int:
     """Packs nights; 0 if all could be used, 1 if some, 2 if none."""
     flags = _parser().parse_args(argv)
-    places = parse_named(flags.place)
     splits = split_flags.read(flags)
-    rule = Rule(flags.flat_limit, flags.least_modalities)
-    from sleepfm_jax.jobs.cut_clips import HowToCut  # after the flags: TFDS takes a while to import
-    from sleepfm_jax.jobs.pack_clips import pack_clips
+    how = clip_flags.read(flags, Rule(flags.flat_limit, flags.least_modalities))
+    from sleepfm_jax.jobs.pack_clips import pack_clips  # after the flags: TFDS takes a while
 
     summary = pack_clips(
         flags.paths,
         flags.output,
-        HowToCut(flags.labels, flags.scale, places, rule),
+        how,
         splits=splits,
         workers=flags.workers or 1,
         overwrite=flags.overwrite,
@@ -67,34 +63,10 @@ def _parser() -> argparse.ArgumentParser:
         output="folder that becomes the store",
         workers="nights cut at a time (default: 1)",
     )
-    parser.add_argument(
-        "--labels",
-        type=Path,
-        metavar="DIR",
-        help="folder of label files, with the nights' subfolders (default: beside the recordings)",
-    )
-    _add_channels(parser.add_argument_group("channels"))
+    clip_flags.add(parser, "labels and channels")
     split_flags.add(parser, FOUR_FRACTIONS)
     _add_rule(parser.add_argument_group("quality"))
     return parser
-
-
-def _add_channels(flags: argparse._ArgumentGroup) -> None:
-    flags.add_argument(
-        "--place",
-        metavar="LABEL=PLACE",
-        action="append",
-        default=[],
-        help="which place the channel of one label fills, or none to leave it out; may be "
-        "repeated, and outweighs what labels say",
-    )
-    flags.add_argument(
-        "--scale",
-        choices=("night", "none"),
-        default="night",
-        help="night: each channel has mean 0 and deviation 1 over its clips; none: as in the file, "
-        "in its unit (default: %(default)s)",
-    )
 
 
 def _add_rule(flags: argparse._ArgumentGroup) -> None:

@@ -1,4 +1,4 @@
-"""The flags that say how recordings are cut into clips on the way to a model of clips."""
+"""The flags that say how recordings are cut into clips: by `clip`, or on the way to towers."""
 
 import argparse
 from pathlib import Path
@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     from sleepfm_jax.jobs.cut_clips import HowToCut
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Adds --labels, --place and --scale to a command's flags."""
-    flags = parser.add_argument_group("clips, which towers embed, of recordings")
+def add(parser: argparse.ArgumentParser, title: str) -> None:
+    """Adds --labels, --place and --scale to a command's flags.
+
+    Args:
+        parser: of the command.
+        title: of the group that they make in its help.
+    """
+    flags = parser.add_argument_group(title)
     flags.add_argument(
         "--labels",
         type=Path,
@@ -25,27 +30,33 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="LABEL=PLACE",
         action="append",
         default=[],
-        help="which of a clip's nine places one channel fills, or none; as in `clip`",
+        help="which of a clip's nine places the channel of one label fills, or none to leave it "
+        "out; may be repeated, and outweighs what labels say",
     )
     flags.add_argument(
         "--scale",
         choices=("night", "none"),
-        help="of channels, as the clips had that the towers were trained on (default: night)",
+        help="night: each channel has mean 0 and deviation 1 over its clips; none: as in the file, "
+        "in its unit (default: night)",
     )
 
 
-def read(arguments: argparse.Namespace) -> "HowToCut | None":
-    """How recordings are cut; None where the flags say nothing.
+def is_given(arguments: argparse.Namespace) -> bool:
+    """Whether any of these flags was given."""
+    return arguments.labels is not None or bool(arguments.place) or arguments.scale is not None
+
+
+def read(arguments: argparse.Namespace, rule: Rule) -> "HowToCut":
+    """How recordings are cut.
 
     Args:
         arguments: parsed by a parser that went through `add`.
+        rule: which places and clips are refused.
 
     Raises:
         InputError: a --place cannot be understood.
     """
-    if arguments.labels is None and not arguments.place and arguments.scale is None:
-        return None
+    places = parse_named(arguments.place)
     from sleepfm_jax.jobs.cut_clips import HowToCut  # takes a while to import
 
-    places = parse_named(arguments.place)
-    return HowToCut(arguments.labels, arguments.scale or "night", places, Rule(least_modalities=1))
+    return HowToCut(arguments.labels, arguments.scale or "night", places, rule)

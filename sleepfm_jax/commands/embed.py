@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sleepfm_jax.commands import channel_flags, clip_flags, job_flags
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.input_pipeline.clips import Rule
 from sleepfm_jax.input_pipeline.montage import Montage
 from sleepfm_jax.input_pipeline.store_kinds import CLIPS
 from sleepfm_jax.jobs.runner import Summary
@@ -43,7 +44,8 @@ skipped; embeddings by another model are replaced. MODEL is a folder made by
 def main(argv: list[str]) -> int:
     """Embeds nights; 0 if all could be embedded, 1 if some, 2 if none."""
     flags = _parser().parse_args(argv)
-    montage, how = channel_flags.read(flags), clip_flags.read(flags)
+    montage = channel_flags.read(flags)
+    how = clip_flags.read(flags, Rule(least_modalities=1)) if clip_flags.is_given(flags) else None
     from sleepfm_jax import saved_model  # after the flags: JAX takes a second to import
 
     towers = saved_model.role_of(flags.model, ("base", "towers")) == "towers"
@@ -122,5 +124,5 @@ def _parser() -> argparse.ArgumentParser:
         "round factors, which is faster)",
     )
     channel_flags.add(parser)
-    clip_flags.add(parser)
+    clip_flags.add(parser, "clips, which towers embed, of recordings")
     return parser

@@ -4,7 +4,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -50,6 +49,12 @@ def test_depthwise_convolutions_are_pytorchs(pairs: int, features: int, seed: in
             np.testing.assert_allclose(gradient, theirs.grad.numpy(), atol=1e-13)
 
 
+@jax.jit
+def pooled_and_gradient(x: jax.Array, share: jax.Array) -> tuple[jax.Array, jax.Array]:
+    pooled, pull = jax.vjp(lambda x: max_pool(x[None, :, None])[0, :, 0], x)
+    return pooled, pull(share)[0]
+
+
 @settings(max_examples=20, deadline=None)
 @given(values=st.lists(st.integers(-2, 2), min_size=6, max_size=6))
 def test_max_pools_are_pytorchs_where_values_are_equal_too(values: list[int]) -> None:
@@ -58,10 +63,10 @@ def test_max_pools_are_pytorchs_where_values_are_equal_too(values: list[int]) ->
     theirs = torch.from_numpy(x.copy()).requires_grad_()
     expected = functional.max_pool1d(theirs[None, None], 3, 1, 1)[0, 0]
     (expected * torch.from_numpy(share)).sum().backward()
-    pooled, pull = jax.vjp(lambda x: max_pool(x[None, :, None])[0, :, 0], jnp.asarray(x))
+    pooled, gradient = pooled_and_gradient(x, share)
     np.testing.assert_array_equal(pooled, expected.detach().numpy())
     assert theirs.grad is not None
-    np.testing.assert_array_equal(pull(jnp.asarray(share))[0], theirs.grad.numpy())
+    np.testing.assert_array_equal(gradient, theirs.grad.numpy())
 
 
 @functools.partial(jax.jit, static_argnames="running")
@@ -97,14 +102,18 @@ def test_batch_norm_is_pytorchs_and_so_are_its_running_statistics(steps: int, se
 @pytest.mark.parametrize("stride", [1, 2])
 def test_dropout_is_before_the_sum_of_residual_bottlenecks_alone(stride: int) -> None:
     """What is dropped leaves what came in: half of the values, the others are twice as far."""
-    block = Bottleneck(4, 4, 2, stride, 0.5, Numerics(), rngs=nnx.Rngs(0))
-    still = nnx.view(block, raise_if_not_found=False, deterministic=True)
-    x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 128, 4)), jnp.float32)
-    added, kept = block(x), still(x)
+
+    @jax.jit
+    def with_and_without(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        block = Bottleneck(4, 4, 2, stride, 0.5, Numerics(), rngs=nnx.Rngs(0))
+        return block(x), nnx.view(block, raise_if_not_found=False, deterministic=True)(x)
+
+    x = np.random.default_rng(0).standard_normal((8, 128, 4)).astype(np.float32)
+    added, kept = map(np.asarray, with_and_without(x))
     if stride == 2:
         np.testing.assert_array_equal(added, kept)
         return
-    added, kept = np.asarray(added - x), np.asarray(kept - x)
+    added, kept = added - x, kept - x
     dropped = added == 0
     assert 0.45 < dropped.mean() < 0.55
     np.testing.assert_allclose(added[~dropped], 2 * kept[~dropped], rtol=1e-3, atol=1e-5)
