@@ -10,7 +10,6 @@ import torch
 
 from conversion import config_json
 from conversion.checkpoints import TOWERS as NAMES
-from conversion.checkpoints import Checkpoint
 from conversion.models import reference_model
 from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
@@ -79,17 +78,11 @@ HEADS: dict[str, Any] = {
 }
 
 
-SIZES: dict[str, Any] = {"widths": (4, 6, 4), "depths": (1, 2), "expansion": 2, "features": 8}
+SIZES: dict[str, Any] = {"widths": (4, 6), "depths": (2,), "expansion": 2, "features": 8}
 TOWERS: dict[str, Any] = {
     "effnet": EffNetConfig(3, 1, 1, embed_dim=4, **SIZES),
     "supervised-effnet": SupervisedEffNetConfig(2, 3, **SIZES),
 }
-
-
-def checkpoint_of_towers() -> Checkpoint:
-    """Of the three small towers."""
-    entries = {key: value.numpy() for key, value in state_dict(TOWERS["effnet"]).items()}
-    return Checkpoint(entries, np.zeros((), np.float32), {}, towers=NAMES)
 
 
 def state_dicts_of_towers() -> dict[str, dict[str, torch.Tensor]]:

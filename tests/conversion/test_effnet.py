@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conversion import checkpoints, effnet, parity, samples
 from conversion import published as classes
 from conversion.__main__ import main
-from conversion.checkpoints import TOWERS
+from conversion.checkpoints import TOWERS, Checkpoint
 from conversion.models import (
     create_checkpoint,
     export_checkpoint,
@@ -51,29 +51,16 @@ def content(prefix: str = "", **beside: Any) -> dict[str, Any]:
     }
 
 
-def of_published_size() -> dict[str, Any]:
-    towers = {
-        f"{name}_state_dict": {
-            f"module.{key}": torch.from_numpy(np.array(value))
-            for key, value in golden_towers.state_dict(channels, dtype="float32").items()
-        }
-        for name, channels in EffNetConfig().channels.items()
-    }
-    return {**towers, "temperature": torch.tensor(0.25), "epoch": 7}
-
-
-@pytest.mark.parametrize(
-    ("theirs", "config"),
-    [(content, SMALL), (of_published_size, EffNetConfig())],
-    ids=["small", "published size"],
-)
-def test_three_towers_come_back_as_they_were(tmp_path: Path, theirs: Any, config: Any) -> None:
+@pytest.mark.parametrize(("prefix", "beside"), [("", {}), ("module.", {"epoch": 7})])
+def test_three_towers_come_back_as_they_were(
+    tmp_path: Path, prefix: str, beside: dict[str, int]
+) -> None:
     """Through a checkpoint, a model folder on disk and a checkpoint again, by the commands."""
-    theirs = theirs()
+    theirs = content(prefix, **beside)
     torch.save(theirs, tmp_path / "best.pt")
     model, back = tmp_path / "MODEL", tmp_path / "back.pt"
     assert main(f"import --checkpoint {tmp_path / 'best.pt'} --output {model}".split()) == 0
-    assert saved_model.load(model, "towers").config == config
+    assert saved_model.load(model, "towers").config == SMALL
     assert main(f"export --model {model} --checkpoint {back}".split()) == 0
     found = torch.load(back)
     assert list(found) == list(theirs)
@@ -83,6 +70,20 @@ def test_three_towers_come_back_as_they_were(tmp_path: Path, theirs: Any, config
         held, given = found[f"{name}_state_dict"], theirs[f"{name}_state_dict"]
         assert list(held) == list(given)
         assert bits(held) == bits(given)
+
+
+def test_towers_of_the_published_size_are_known_and_come_back_as_they_were() -> None:
+    three = {
+        f"{name}.{key}": value
+        for name, channels in EffNetConfig().channels.items()
+        for key, value in golden_towers.state_dict(channels, dtype="float32").items()
+    }
+    assert effnet.size(three) == EffNetConfig()
+    given, config = golden_towers.state_dict(5, 5, "float32"), SupervisedEffNetConfig()
+    assert effnet.size(given) == config
+    back = export_checkpoint(import_checkpoint(Checkpoint(given, None, {}), config, {}))
+    assert list(back.state_dict) == list(given)
+    assert bits(back.state_dict) == bits(given)
 
 
 @pytest.mark.parametrize("kind", published.TOWERS)
@@ -114,19 +115,18 @@ numbers = st.integers(1, 4)
 @settings(max_examples=5, deadline=None)
 @given(
     stages=st.lists(st.tuples(numbers, numbers), min_size=1, max_size=7),
-    sizes=st.tuples(*[numbers] * 7),
+    sizes=st.tuples(*[numbers] * 5),
 )
+@example(stages=[(3, 2)] * 7, sizes=(3, 2, 4, 1, 2))
 def test_a_checkpoint_tells_any_size(stages: list[tuple[int, int]], sizes: tuple[int, ...]) -> None:
-    first, expansion, features, *channels = sizes
+    first, expansion, features, *ends = sizes
     depths, widths = zip(*stages, strict=True)
-    config = EffNetConfig(
-        *channels, widths=(first, *widths), depths=depths, expansion=expansion, features=features
+    config = SupervisedEffNetConfig(
+        *ends, widths=(first, *widths), depths=depths, expansion=expansion, features=features
     )
     created = create_checkpoint(config, 0)
     assert effnet.size(created.state_dict) == config
-    back = export_checkpoint(import_checkpoint(created, config, {}))
-    assert bits(back.state_dict) == bits(created.state_dict)
-    assert list(back.state_dict) == list(created.state_dict)
+    assert list(effnet.supervised_effnet(config)) == list(created.state_dict)
 
 
 def test_entries_are_the_published_ones_one_to_one_onto_the_networks_arrays() -> None:
@@ -207,12 +207,23 @@ def test_truncated_checkpoints_are_refused(tmp_path: Path, share: float) -> None
 
 def test_layers_of_the_two_sides_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "CLIP", 32)
-    saved = import_checkpoint(published.checkpoint_of_towers(), SMALL, {})
-    differences = parity.measure(saved, samples.noise_for_head(SMALL, seed=0), "float64")
-    of_tower = ("stem", "stage 1", "stage 2", "head")
-    names = [f"{name} {layer}" for name in TOWERS for layer in of_tower]
-    assert [d.name for d in differences] == [*names, "output"]
+    saved = import_checkpoint(create_checkpoint(ALONE, 0), ALONE, {})
+    differences = parity.measure(saved, samples.noise_for_head(ALONE, seed=0), "float64")
+    of_tower = [f"stage {n + 1}" for n in range(len(ALONE.depths))]
+    assert [d.name for d in differences] == ["stem", *of_tower, "head", "output"]
     assert [d.name for d in differences if not d.is_equal] == []
+
+
+def test_three_towers_of_the_two_sides_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "CLIP", 32)
+    every = parity.layers(SMALL)
+    of_tower = ["stem", *(f"stage {n + 1}" for n in range(len(SMALL.depths))), "head"]
+    assert [d.name for d in every] == [f"{name} {layer}" for name in TOWERS for layer in of_tower]
+    monkeypatch.setattr(parity, "layers", lambda _: ())
+    saved = import_checkpoint(create_checkpoint(SMALL, 0), SMALL, {})
+    (output,) = parity.measure(saved, samples.noise_for_head(SMALL, seed=0), "float64")
+    assert output.name == "output"
+    assert output.is_equal
 
 
 def test_a_release_of_towers_is_taken(

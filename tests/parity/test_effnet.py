@@ -12,13 +12,13 @@ import torch
 from flax import nnx
 
 from conversion import effnet, weights
-from conversion.checkpoints import TOWERS, Checkpoint
-from conversion.models import import_checkpoint, load_reference
+from conversion.checkpoints import TOWERS
+from conversion.models import reference_model
 from sleepfm_jax import losses
 from sleepfm_jax.models.effnet import CLIP, EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.kinds import network_of
 from sleepfm_jax.models.layers import Numerics
-from sleepfm_jax.models.weights import insert, shapes
+from sleepfm_jax.models.weights import shapes
 from tests import golden
 from tests.data import recipe
 
@@ -27,9 +27,11 @@ KEYS = json.loads((golden.DATA / "effnet_keys.json").read_text())  # of the ekg 
 FLOAT64_BOUND = 1e-12
 FLOAT32_BOUND = 4.0  # times PyTorch's own float32 error
 TRAJECTORY_BOUND = 1e-9
-CONFIG, SUPERVISED = EffNetConfig(), SupervisedEffNetConfig()
+CONFIG = EffNetConfig()
 BATCH, STEPS = 4, 3
+OPTIONS = {"xla_cpu_use_fusion_emitters": False}  # compiled in a third of the time
 WIDEST = max(CONFIG.channels.values())
+ONE = SupervisedEffNetConfig(WIDEST, CONFIG.embed_dim, dropout=0.0)  # of all four towers
 
 
 def is_norm(key: str) -> bool:
@@ -81,24 +83,26 @@ class Towers(NamedTuple):
 
 
 @functools.cache
-def towers(dtype: str) -> Towers:
-    """The golden towers; for "float64" call it inside `jax.enable_x64`."""
-    config = SupervisedEffNetConfig(WIDEST, CONFIG.embed_dim, dropout=0.0)
-    table = effnet.supervised_effnet(config)
-
-    def build() -> nnx.Module:
-        return network_of(config, Numerics(dtype, dtype), rngs=nnx.Rngs(0))
-
+def arrays_of_towers() -> tuple[dict[str, np.ndarray], ...]:
+    """The golden weights by Flax path, all towers as wide as the widest."""
     every = [state_dict(channels) for channels in CONFIG.channels.values()]
     every.append(state_dict(5, 5))
     for entries in every:
         entries["stage1.weight"] = padded(entries["stage1.weight"], WIDEST, axis=1)
         for key in ("fc.weight", "fc.bias"):
             entries[key] = padded(entries[key], CONFIG.embed_dim, axis=0)
-    sizes = shapes(build)
-    arrays = [weights.to_flax(entries, table, sizes) for entries in every]
-    network = nnx.view(insert(build, arrays[0]), deterministic=True)
-    graph, params, statistics = nnx.split(network, nnx.Param, ...)
+    sizes = shapes(lambda: network_of(ONE, rngs=nnx.Rngs(0)))
+    table = effnet.supervised_effnet(ONE)
+    return tuple(weights.to_flax(entries, table, sizes) for entries in every)
+
+
+@functools.cache
+def towers(dtype: str) -> Towers:
+    """The golden towers; for "float64" call it inside `jax.enable_x64`."""
+    network = nnx.eval_shape(lambda: network_of(ONE, Numerics(dtype, dtype), rngs=nnx.Rngs(0)))
+    view = nnx.view(network, deterministic=True)
+    graph, params, statistics = nnx.split(view, nnx.Param, ...)
+    arrays = arrays_of_towers()
 
     def stacked(state: nnx.State) -> nnx.State:
         return nnx.from_flat_state(
@@ -106,11 +110,11 @@ def towers(dtype: str) -> Towers:
             for path, variable in nnx.to_flat_state(state)
         )
 
-    def stack(path: tuple[Any, ...], variable: nnx.Variable) -> jax.Array:
+    def stack(path: tuple[Any, ...], variable: nnx.Variable) -> np.ndarray:
         name = ".".join(map(str, path))
-        if name not in sizes:  # random streams, which nothing draws from
-            return jnp.zeros(len(every))
-        return jnp.asarray(np.stack([each[name] for each in arrays]), variable.dtype)
+        if name not in arrays[0]:  # random streams, which nothing draws from
+            return np.zeros(len(arrays))
+        return np.stack([each[name] for each in arrays]).astype(variable.dtype)
 
     return Towers(graph, stacked(params), stacked(statistics))
 
@@ -129,7 +133,9 @@ def test_evaluation_equals_the_published_networks(dtype: str) -> None:
     x = np.stack([padded(part, WIDEST, axis=1) for part in parts]).astype(dtype)
     with jax.enable_x64(dtype == "float64"):
         network = towers(dtype)
-        run = jax.jit(lambda *state: network.run(*state, evaluate=True)[0])
+        run = jax.jit(
+            lambda *state: network.run(*state, evaluate=True)[0], compiler_options=OPTIONS
+        )
         found = np.asarray(run(network.params, network.statistics, x))
     assert found.dtype == dtype
     for tag, out in zip(given, found, strict=True):
@@ -143,53 +149,47 @@ def test_evaluation_equals_the_published_networks(dtype: str) -> None:
 def test_the_reference_equals_the_published_network() -> None:
     """In float32, whose depthwise convolutions are a hundred times as fast in PyTorch."""
     entries = state_dict(5, 5, "float32")
-    saved = import_checkpoint(Checkpoint(entries, None, {}), SUPERVISED, {})
+    network = reference_model(SupervisedEffNetConfig())
+    network.load_state_dict({key: torch.from_numpy(value) for key, value in entries.items()})
     clips = golden.signal("effnet/supervised", 3, 5, CLIP).astype("float32")
     with torch.no_grad():
-        out = load_reference(saved)(torch.from_numpy(clips)).numpy()
+        out = network.eval()(torch.from_numpy(clips)).numpy()
     error = golden.error(out, GOLDEN["supervised"])
     assert error <= 2 * golden.PYTORCH_ERROR["effnet/supervised"]
 
 
 def test_training_follows_the_published_run() -> None:
-    """Three steps, leave-one-out, momentum 0.9: every gradient shows in the next step's loss.
+    """Three steps, leave-one-out, momentum 0.9: every gradient shows in the next step's loss."""
 
-    The last gradient shows in the temperature alone, and only that one is computed.
-    """
-
-    def total(temperature: jax.Array, params: Any, statistics: Any, x: jax.Array) -> Any:
+    def total(trained: Any, statistics: Any, x: jax.Array) -> Any:
+        temperature, params = trained
         embeddings, statistics = network.run(params, statistics, x)  # (M, B, E)
         present = jnp.ones((BATCH, len(TOWERS)), bool)
         out = losses.leave_one_out(embeddings.swapaxes(0, 1), present, temperature)
         return out.loss, statistics
 
-    def step(trained: Any, momentum: Any, statistics: Any, x: jax.Array, last: bool) -> Any:
-        gradients = jax.value_and_grad(total, argnums=0 if last else (0, 1), has_aux=True)
-        (loss, statistics), gradient = gradients(*trained, statistics, x)
-        if last:
-            trained, momentum, gradient = trained[:1], momentum[:1], (gradient,)
+    def step(trained: Any, momentum: Any, statistics: Any, x: jax.Array) -> Any:
+        gradients = jax.value_and_grad(total, has_aux=True)
+        (loss, statistics), gradient = gradients(trained, statistics, x)
         momentum = jax.tree.map(lambda m, g: 0.9 * m + g, momentum, gradient)
-        temperature, *params = jax.tree.map(lambda p, m: p - 1e-3 * m, trained, momentum)
-        return (jnp.maximum(temperature, 0), *params), momentum, statistics, loss
+        temperature, params = jax.tree.map(lambda p, m: p - 1e-3 * m, trained, momentum)
+        return (jnp.maximum(temperature, 0), params), momentum, statistics, loss
 
     with jax.enable_x64(True):
         network = towers("float64")
         state = (network.params, network.statistics)
         params, statistics = jax.tree.map(lambda array: array[: len(TOWERS)], state)
-        trained = (jnp.zeros(()), params)
-        momentum = jax.tree.map(jnp.zeros_like, trained)
-        # Without the newer emitters it compiles in two thirds of the time.
-        options = {"xla_cpu_use_fusion_emitters": False}
-        run = jax.jit(step, static_argnames="last", compiler_options=options)
+        trained = (np.zeros(()), params)
+        momentum = jax.tree.map(np.zeros_like, trained)
+        run = jax.jit(step, compiler_options=OPTIONS)
         found = []
         for number in range(STEPS):
             parts = [
                 padded(golden.signal(f"effnet_train/{number}/{m}", BATCH, C, CLIP), WIDEST, 1)
                 for m, C in CONFIG.channels.items()
             ]
-            last = number == STEPS - 1
             trained, momentum, statistics, loss = run(
-                trained, momentum, statistics, np.stack(parts), last=last
+                trained, momentum, statistics, np.stack(parts)
             )
             found.append(float(loss) * BATCH)
     off = np.abs(np.array(found) / GOLDEN["train_losses"] - 1).max()
