@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: help venv demo test lint format bench lock clean
+.PHONY: help venv demo test slow lint format bench lock clean
 help:            ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
 
@@ -29,6 +29,9 @@ demo: venv       ## two simulated nights (or EDF=night.edf) to embeddings and a 
 
 test: venv       ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+slow: venv       ## the tests that take minutes: what the ICML 2024 system learns
+	$(BIN)/python -m pytest -m slow
 
 lint: venv       ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .

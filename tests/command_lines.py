@@ -13,20 +13,22 @@ ROOT = Path(__file__).parents[1]
 QUICKLY = "--xla_backend_optimization_level=0"  # a third of the time to compile
 
 
-def run(folder: Path, lines: Sequence[str]) -> None:
+def run(folder: Path, lines: Sequence[str], flags: str = QUICKLY, timeout: float = 600) -> None:
     """Runs lines in a folder; the first that fails is told with what was printed.
 
     Args:
         folder: where a user would stand.
         lines: `python -c CODE`, `python -m MODULE …`, or a script that this package installs.
+        flags: XLA's; by default programs are compiled quickly and run slowly.
+        timeout: seconds that all may take.
     """
     done = subprocess.run(
         [sys.executable, "-m", "tests.command_lines", str(folder), *lines],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": QUICKLY, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=timeout,
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -17,7 +17,8 @@ def add(parser: argparse.ArgumentParser, output: str) -> None:
     )
     job_flags.add(
         parser,
-        paths="EDF or BDF files, recordings (HDF5), or folders of them or of embeddings",
+        paths="EDF or BDF files, WFDB headers (.hea), recordings (HDF5), or folders of them or of "
+        "embeddings",
         output=f"folder for the {output}",
         workers="nights read at a time, ahead of the model (default: 1; more where an "
         "accelerator waits for EDF files)",

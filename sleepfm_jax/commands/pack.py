@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     job_flags.add(
         parser,
-        paths="recordings (HDF5), EDF or BDF files, or folders of them",
+        paths="recordings (HDF5), EDF or BDF files, WFDB headers (.hea), or folders of them",
         output="folder that becomes the store",
         workers="nights cut at a time (default: 1)",
     )
