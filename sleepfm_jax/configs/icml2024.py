@@ -5,6 +5,8 @@ Values that a variant leaves out are the published ones; sleepfm_jax/train/clip_
 
 from ml_collections import ConfigDict
 
+from sleepfm_jax.configs import runs
+
 
 def base() -> ConfigDict:
     """The published towers (3 × 3.5 M parameters) and their published training, leave-one-out.
@@ -15,21 +17,13 @@ def base() -> ConfigDict:
     Memory per device: 0.18 GB a clip between the passes, 5.8 GB for a batch of 32.
     Expected: the loss starts at ln(batch) = 3.47.
     """
-    return ConfigDict(
-        {
-            "task": "towers",
-            "loss": "leave_one_out",
-            "temperature": 0.0,
-            "model": {
-                "respiratory": 3,
-                "sleep_stages": 5,
-                "ekg": 1,
-                "embed_dim": 512,
-                **_sizes(),
-            },
-            **_training("pretrain"),
-        }
-    )
+    config = _clips("pretrain")
+    config.task = "towers"
+    config.loss = "leave_one_out"
+    config.temperature = 0.0
+    channels = {"respiratory": 3, "sleep_stages": 5, "ekg": 1}
+    config.model = ConfigDict({**channels, "embed_dim": 512, **_sizes()})
+    return config
 
 
 def pairwise() -> ConfigDict:
@@ -55,15 +49,12 @@ def supervised() -> ConfigDict:
     Memory per device: 2.0 GB for a batch of 32.
     Expected: the loss starts at ln 5 = 1.61.
     """
-    return ConfigDict(
-        {
-            "task": "stage_tower",
-            "modality": "sleep_stages",
-            "weights": (1.0, 1.0, 1.0, 1.0, 1.0),
-            "model": {"channels": 5, "classes": 5, **_sizes()},
-            **_training("train"),
-        }
-    )
+    config = _clips("train")
+    config.task = "stage_tower"
+    config.modality = "sleep_stages"
+    config.weights = (1.0, 1.0, 1.0, 1.0, 1.0)
+    config.model = ConfigDict({"channels": 5, "classes": 5, **_sizes()})
+    return config
 
 
 def tiny() -> ConfigDict:
@@ -84,12 +75,7 @@ def tiny() -> ConfigDict:
     config.model.dropout = 0.0
     config.steps = 160
     config.temperature = 2.0
-    config.optimizer.name = "adamw"
-    config.optimizer.learning_rate = 2e-3
-    config.optimizer.schedule = "cosine"
-    config.optimizer.warmup_steps = 10
-    config.optimizer.weight_decay = 0.01
-    config.optimizer.clip_norm = 1.0
+    runs.adamw(config, learning_rate=2e-3, warmup_steps=30)
     config.loop.validation_windows = 100
     config.loop.validate_every = 80
     config.loop.checkpoint_every = 80
@@ -121,49 +107,10 @@ def _sizes() -> dict[str, object]:
     }
 
 
-def _training(split: str) -> dict[str, object]:
-    """What all variants share: the published optimiser, and clips of a split."""
-    return {
-        "seed": 0,
-        "epochs": 20,
-        "steps": 0,
-        "init": "",
-        "remat": False,
-        "chunks": 1,
-        "freeze_batch_norm_at": -1,
-        "numerics": {"dtype": "float32", "param_dtype": "float32", "precision": "highest"},
-        "optimizer": {
-            "name": "sgd",
-            "learning_rate": 1e-3,
-            "schedule": "step",
-            "decay_rate": 0.1,
-            "decay_epochs": 5.0,
-            "patience": 10,
-            "warmup_steps": 0,
-            "momentum": 0.9,
-            "weight_decay": 0.0,
-            "decay_all": False,
-            "clip_norm": 0.0,
-        },
-        "data": {"path": "", "train": split, "validation": "validation"},
-        "batches": {
-            "batch_size": 32,
-            "nights": "mixed",
-            "run": 4,
-            "skip_damaged": True,
-            "threads": 0,
-            "prefetch": 2,
-            "workers": 0,
-        },
-        "mesh": {"data": -1, "fsdp": 1, "tensor": 1},
-        "processes": {"count": 0, "index": 0, "coordinator": "", "timeout": 100},
-        "loop": {
-            "log_every": 10,
-            "validate_every": 0,
-            "validation_windows": 1000,
-            "checkpoint_every": 500,
-            "stop_after": 0,
-            "skipped_limit": 10,
-            "wandb": "",
-        },
-    }
+def _clips(split: str) -> ConfigDict:
+    """What all variants share: the published training on clips of a split."""
+    config = runs.shared(epochs=20)
+    config.optimizer.decay_epochs = 5.0
+    config.data = ConfigDict({"path": "", "train": split, "validation": "validation"})
+    config.batches = runs.batches(32)
+    return config

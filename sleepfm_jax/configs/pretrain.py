@@ -5,6 +5,8 @@ Values that a variant leaves out are the published ones; sleepfm_jax/train/setti
 
 from ml_collections import ConfigDict
 
+from sleepfm_jax.configs import runs
+
 
 def base() -> ConfigDict:
     """The published model (4.8 M parameters) and its published training, in float32.
@@ -16,74 +18,35 @@ def base() -> ConfigDict:
     --config.remat=True 0.07 GB a window is kept between the passes (docs/scaling.md).
     Expected: the loss starts at ln(batch) = 4.85. The published run saw some 65 000 hours.
     """
-    return ConfigDict(
+    config = runs.shared(epochs=6)
+    config.loss = "leave_one_out"
+    config.temperature = 0.0
+    config.model = ConfigDict(
         {
-            "seed": 0,
-            "epochs": 6,
-            "steps": 0,
-            "init": "",
-            "loss": "leave_one_out",
-            "temperature": 0.0,
-            "remat": False,
-            "chunks": 1,
-            "freeze_batch_norm_at": -1,
-            "model": {
-                "embed_dim": 128,
-                "num_heads": 8,
-                "num_layers": 6,
-                "pooling_heads": 8,
-                "feed_forward": 2048,
-                "dropout": 0.3,
-                "max_patches": 128,
-            },
-            "numerics": {"dtype": "float32", "param_dtype": "float32", "precision": "highest"},
-            "optimizer": {
-                "name": "sgd",
-                "learning_rate": 1e-3,
-                "schedule": "step",
-                "decay_rate": 0.1,
-                "decay_epochs": 2.0,
-                "patience": 10,
-                "warmup_steps": 0,
-                "momentum": 0.9,
-                "weight_decay": 0.0,
-                "decay_all": False,
-                "clip_norm": 0.0,
-            },
-            "data": {
-                "path": "",
-                "train": "train",
-                "validation": "validation",
-                "splits": "",
-                "split_seed": 0,
-                "subject": "",
-            },
-            "batches": {
-                "batch_size": 128,
-                "slots": 16,
-                "nights": "mixed",
-                "run": 4,
-                "channel_dropout": 0.0,
-                "modality_dropout": 0.0,
-                "amplitude_jitter": 0.0,
-                "skip_damaged": True,
-                "threads": 0,
-                "prefetch": 2,
-                "workers": 0,
-            },
-            "mesh": {"data": -1, "fsdp": 1, "tensor": 1},
-            "processes": {"count": 0, "index": 0, "coordinator": "", "timeout": 100},
-            "loop": {
-                "log_every": 10,
-                "validate_every": 500,
-                "validation_windows": 1000,
-                "checkpoint_every": 500,
-                "stop_after": 0,
-                "skipped_limit": 10,
-                "wandb": "",
-            },
+            "embed_dim": 128,
+            "num_heads": 8,
+            "num_layers": 6,
+            "pooling_heads": 8,
+            "feed_forward": 2048,
+            "dropout": 0.3,
+            "max_patches": 128,
         }
     )
+    config.data = ConfigDict(
+        {
+            "path": "",
+            "train": "train",
+            "validation": "validation",
+            "splits": "",
+            "split_seed": 0,
+            "subject": "",
+        }
+    )
+    dropped = {"channel_dropout": 0.0, "modality_dropout": 0.0, "amplitude_jitter": 0.0}
+    config.batches = runs.batches(128, slots=16, **dropped)
+    config.loop.validate_every = 500
+    config.loop.checkpoint_every = 500
+    return config
 
 
 def base_bf16() -> ConfigDict:
@@ -102,7 +65,7 @@ def base_bf16() -> ConfigDict:
     config.numerics.dtype = "bfloat16"
     config.numerics.precision = "default"
     config.batches.batch_size = 512
-    _adamw(config, learning_rate=1e-3, warmup_steps=1000)
+    runs.adamw(config, learning_rate=1e-3, warmup_steps=1000)
     return config
 
 
@@ -130,7 +93,7 @@ def large() -> ConfigDict:
     config.batches.batch_size = 256
     config.mesh.fsdp = -1
     config.mesh.data = 1
-    _adamw(config, learning_rate=3e-4, warmup_steps=2000)
+    runs.adamw(config, learning_rate=3e-4, warmup_steps=2000)
     return config
 
 
@@ -160,7 +123,7 @@ def tiny() -> ConfigDict:
     config.loop.validate_every = 80
     config.loop.validation_windows = 100
     config.loop.checkpoint_every = 80
-    _adamw(config, learning_rate=1.5e-3, warmup_steps=20)
+    runs.adamw(config, learning_rate=1.5e-3, warmup_steps=20)
     return config
 
 
@@ -176,13 +139,3 @@ def get_config(variant: str = "base") -> ConfigDict:
     if variant not in VARIANTS:
         raise ValueError(f"no variant {variant!r}: choose from {', '.join(VARIANTS)}")
     return VARIANTS[variant]()
-
-
-def _adamw(config: ConfigDict, learning_rate: float, warmup_steps: int) -> None:
-    """AdamW with warm-up, cosine decay and clipping."""
-    config.optimizer.name = "adamw"
-    config.optimizer.learning_rate = learning_rate
-    config.optimizer.schedule = "cosine"
-    config.optimizer.warmup_steps = warmup_steps
-    config.optimizer.weight_decay = 0.01
-    config.optimizer.clip_norm = 1.0
