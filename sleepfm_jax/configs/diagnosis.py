@@ -6,7 +6,7 @@ all.
 
 from ml_collections import ConfigDict
 
-from sleepfm_jax.configs import heads
+from sleepfm_jax.configs import heads, runs
 
 
 def base() -> ConfigDict:
@@ -140,6 +140,4 @@ def get_config(variant: str = "base") -> ConfigDict:
     Raises:
         ValueError: there is no such variant.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"no variant {variant!r}: choose from {', '.join(VARIANTS)}")
-    return VARIANTS[variant]()
+    return runs.of_variant(VARIANTS, variant)

@@ -91,9 +91,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     Raises:
         ValueError: there is no such variant.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"no variant {variant!r}: choose from {', '.join(VARIANTS)}")
-    return VARIANTS[variant]()
+    return runs.of_variant(VARIANTS, variant)
 
 
 def _sizes() -> dict[str, object]:

@@ -1,5 +1,7 @@
 """What the configurations of all runs share; it is none by itself."""
 
+from collections.abc import Callable, Mapping
+
 from ml_collections import ConfigDict
 
 
@@ -76,3 +78,18 @@ def batches(batch_size: int, **more: float) -> ConfigDict:
             **more,
         }
     )
+
+
+def of_variant(variants: Mapping[str, Callable[[], ConfigDict]], variant: str) -> ConfigDict:
+    """The configuration of a variant.
+
+    Args:
+        variants: what makes each.
+        variant: its name.
+
+    Raises:
+        ValueError: there is no such variant.
+    """
+    if variant not in variants:
+        raise ValueError(f"no variant {variant!r}: choose from {', '.join(variants)}")
+    return variants[variant]()
