@@ -142,7 +142,7 @@ def batch(settings: Any) -> dict[str, Any]:
 def configured(flags: argparse.Namespace, devices: int) -> Any:
     """The settings of a variant with the benchmark's batch."""
     from sleepfm_jax.configs.pretrain import get_config
-    from sleepfm_jax.train import settings
+    from sleepfm_jax.train import configuration, settings
 
     config = get_config(flags.variant)
     config.batches.batch_size = flags.per_device * devices
@@ -151,7 +151,7 @@ def configured(flags: argparse.Namespace, devices: int) -> Any:
         config.model.num_layers = flags.layers
     if flags.remat is not None:
         config.remat = flags.remat
-    return settings.read(settings.Pretraining, config)
+    return configuration.read(settings.Pretraining, config)
 
 
 def row(shape: tuple[int, ...], found: Cost) -> str:

@@ -60,13 +60,19 @@ def main(argv: list[str]) -> int:
 
 
 def _train(config: Any, workdir: Path) -> signal.Signals | None:
-    from sleepfm_jax.train import clip_settings, clip_training, finetuning, head_settings, settings
+    from sleepfm_jax.train import (
+        clip_settings,
+        clip_training,
+        configuration,
+        finetuning,
+        head_settings,
+    )
 
     task, values = training_flags.split_task(config, ("staging", "diagnosis", "stage_tower"))
     if task == "stage_tower":
-        return clip_training.train(settings.read(clip_settings.StageTower, values), workdir)
+        return clip_training.train(configuration.read(clip_settings.StageTower, values), workdir)
     kinds: dict[str, type[head_settings.Staging] | type[head_settings.Diagnosis]] = {
         "staging": head_settings.Staging,
         "diagnosis": head_settings.Diagnosis,
     }
-    return finetuning.finetune(settings.read(kinds[task], values), workdir)
+    return finetuning.finetune(configuration.read(kinds[task], values), workdir)

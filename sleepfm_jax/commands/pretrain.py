@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sleepfm_jax.commands import training_flags
-from sleepfm_jax.train import clip_settings, clip_training, launch, settings
+from sleepfm_jax.train import clip_settings, clip_training, configuration, launch, settings
 
 USAGE = """\
 usage: sleepfm-jax pretrain --config=FILE.py:VARIANT --workdir=DIR --config.data.path=STORE
@@ -56,5 +56,5 @@ def main(argv: list[str]) -> int:
 def _train(config: Any, workdir: Path) -> signal.Signals | None:
     task, values = training_flags.split_task(config, ("pretraining", "towers"), "pretraining")
     if task == "towers":
-        return clip_training.train(settings.read(clip_settings.Towers, values), workdir)
-    return launch.pretrain(settings.read(settings.Pretraining, values), workdir)
+        return clip_training.train(configuration.read(clip_settings.Towers, values), workdir)
+    return launch.pretrain(configuration.read(settings.Pretraining, values), workdir)

@@ -7,7 +7,7 @@ import pytest
 
 from sleepfm_jax.configs import icml2024
 from sleepfm_jax.train.clip_settings import StageTower, Towers
-from sleepfm_jax.train.settings import read
+from sleepfm_jax.train.configuration import read
 
 KINDS: dict[str, type[Towers] | type[StageTower]] = {"towers": Towers, "stage_tower": StageTower}
 

@@ -14,7 +14,7 @@ import numpy as np
 from sleepfm_jax.input_pipeline.splits import Splits
 from sleepfm_jax.input_pipeline.windows import PATCH
 from sleepfm_jax.jobs.pack import pack
-from sleepfm_jax.train import settings
+from sleepfm_jax.train import configuration, settings
 from tests.input_pipeline import small_nights
 
 LABELS = ("C3-M2", "Airflow", "ECG", "Chin EMG", "O1-M2", "SpO2")
@@ -89,7 +89,7 @@ def config(**changed: Any) -> dict[str, Any]:
 
 def run_settings(**changed: Any) -> settings.Pretraining:
     """The settings of such a run; see `config`."""
-    return settings.read(settings.Pretraining, config(**changed))
+    return configuration.read(settings.Pretraining, config(**changed))
 
 
 @functools.cache

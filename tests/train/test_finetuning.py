@@ -21,8 +21,8 @@ from sleepfm_jax.models.weights import shapes
 from sleepfm_jax.saved_model import SavedModel, network_of
 from sleepfm_jax.train import finetuning, head_settings, loop, state
 from sleepfm_jax.train.checkpoints import Checkpoints
+from sleepfm_jax.train.configuration import read
 from sleepfm_jax.train.head_settings import Diagnosis, Staging
-from sleepfm_jax.train.settings import read
 from sleepfm_jax.train.validation import Validation
 from tests.input_pipeline import small_nights
 from tests.models.small_network import blank, random_arrays

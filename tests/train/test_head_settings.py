@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from sleepfm_jax.configs import diagnosis, staging
 from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.train import finetuning, head_settings
+from sleepfm_jax.train.configuration import read
 from sleepfm_jax.train.diagnosis import Diagnosis
-from sleepfm_jax.train.settings import read
 from sleepfm_jax.train.staging import Staging
 from tests import golden
 

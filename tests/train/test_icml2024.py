@@ -17,8 +17,9 @@ from sleepfm_jax.input_pipeline.batching import SampleBatching
 from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.train import clip_settings, clip_training, icml2024
+from sleepfm_jax.train.configuration import read
 from sleepfm_jax.train.mesh import make_mesh
-from sleepfm_jax.train.settings import LoopSettings, read
+from sleepfm_jax.train.settings import LoopSettings
 from tests.input_pipeline.fake_clips import FakeClips
 from tests.train.small_run import Run, arrays, one_device
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from sleepfm_jax.configs import pretrain
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.train import optimizers, state
+from sleepfm_jax.train.configuration import read
 from sleepfm_jax.train.head_settings import Diagnosis, Staging
 from sleepfm_jax.train.mesh import make_mesh
 from sleepfm_jax.train.pretraining import Pretraining as Task
-from sleepfm_jax.train.settings import Pretraining, read
+from sleepfm_jax.train.settings import Pretraining
 from sleepfm_jax.train.step import train_step
 
 MILLION = 1e6
