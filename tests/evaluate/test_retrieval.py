@@ -145,8 +145,8 @@ def test_a_zero_embedding_is_no_hit() -> None:
 def test_no_second_copy_of_the_embeddings_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "STACK", 1)
     monkeypatch.setattr("sleepfm_jax.evaluate.retrieval.ROWS", 128)
-    embeddings = np.random.default_rng(0).standard_normal((16_000, 3, 64), dtype=np.float32)
-    present = np.ones((16_000, 3), bool)
+    embeddings = np.random.default_rng(0).standard_normal((12_000, 3, 64), dtype=np.float32)
+    present = np.ones((12_000, 3), bool)
 
     def seek() -> None:
         pair(embeddings, present, 0, 1)
