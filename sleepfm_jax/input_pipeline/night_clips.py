@@ -19,6 +19,7 @@ from sleepfm_jax.input_pipeline import (
     clip_resample,
     recordings,
     source_files,
+    stretches,
 )
 from sleepfm_jax.input_pipeline.clips import CHANNELS, RATE, SAMPLES, SECONDS, Rule
 from sleepfm_jax.input_pipeline.hypnogram import UNSCORED, Hypnogram
@@ -180,17 +181,16 @@ def _fill(
     whole = np.zeros(grid.count, bool)
     flat = np.zeros(grid.count, np.float32)
     low, high = math.inf, -math.inf
-    for number, (start, stop) in enumerate(recording.segments):
-        inside = _inside(grid, start, stop)
+    for stretch in stretches.of_signal(recording, signal):
+        inside = _inside(grid, stretch.start, stretch.stop)
         count = inside.stop - inside.start
         if count <= 0:
             continue
-        samples = recording.read(signal, number)
-        first = grid.begin + SECONDS * inside.start - start
-        checked = clip_quality.check(samples, signal.rate, first, count)
+        first = grid.begin + SECONDS * inside.start - stretch.start
+        checked = clip_quality.check(stretch.samples, signal.rate, first, count)
         whole[inside], flat[inside] = checked.whole, checked.flat
         low, high = min(low, checked.low), max(high, checked.high)
-        numbers = clip_quality.filled(samples)
+        numbers = clip_quality.filled(stretch.samples)
         values[inside] = clip_resample.to_clips(numbers, signal.rate, first, count)
     if not whole.any():
         return "no clip has all its samples: they are missing or no numbers"

@@ -1,9 +1,8 @@
 """Clips begin where scoring begins, hold what was recorded then, and say what they lack."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 import edfio
 import numpy as np
@@ -16,41 +15,9 @@ from sleepfm_jax.input_pipeline.hypnogram import Hypnogram
 from sleepfm_jax.input_pipeline.night_clips import NightClips, of_recording
 from tests.conftest import SHARED
 from tests.input_pipeline import small_nights, wfdb_records
+from tests.input_pipeline.recording_in_memory import SECONDS, InMemory
 
-SECONDS = 100
 PLACE = {place: number for number, place in enumerate(CHANNELS)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Signal:
-    label: str
-    rate: float
-
-
-@dataclasses.dataclass
-class InMemory:
-    """An open recording: channels by label, each (rate, samples of every stretch)."""
-
-    channels: Mapping[str, tuple[float, list[np.ndarray]]]
-    segments: tuple[tuple[float, float], ...] = ((0.0, float(SECONDS)),)
-
-    def __post_init__(self) -> None:
-        self.signals = tuple(Signal(label, rate) for label, (rate, _) in self.channels.items())
-        self.duration = self.segments[-1][1]
-
-    def read(self, signal: Signal, segment: int = 0) -> np.ndarray:
-        return self.channels[signal.label][1][segment]
-
-    def __enter__(self) -> "InMemory":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes nothing."""
 
 
 @pytest.fixture
@@ -287,15 +254,16 @@ def test_a_written_edf_comes_back_in_its_unit(tmp_path: Path) -> None:
 
 
 def test_a_wfdb_record_is_cut_without_what_it_marks_as_missing(tmp_path: Path) -> None:
+    """Less than a second is bridged, as wherever a record is read; from a second on it is a gap."""
     digits = wfdb_records.digits()  # 40 s of C3-M2, SaO2 and ECG at 200 Hz
-    digits[10 * 200, 2] = wfdb_records.INVALID
+    digits[10 * 200 : 11 * 200 - 1, 0] = wfdb_records.INVALID
+    digits[20 * 200 : 21 * 200, 2] = wfdb_records.INVALID
     night = of_recording(wfdb_records.write(tmp_path, digits), scored(9.995, [3]), scale="none")
     assert night.starts.tolist() == [9.995]
-    assert night.labels[PLACE["C3-M2"]] == "C3-M2"
     assert night.present[0, [PLACE["C3-M2"], PLACE["SaO2"], PLACE["ECG"]]].tolist() == [1, 1, 0]
-    assert dict(night.left_out) == {
-        "ECG": "no clip has all its samples: they are missing or no numbers"
-    }
+    assert dict(night.left_out).keys() == {"ECG"}
     source = digits[1999 : 1999 + 30 * 200, 0]  # 1 for a microvolt
     found = night.signals[0, PLACE["C3-M2"], ::32].astype(float)  # every 25th sample of 200 Hz
-    assert np.corrcoef(found, source[::25])[0, 1] > 0.97
+    known = source[::25] != wfdb_records.INVALID
+    assert np.corrcoef(found[known], source[::25][known])[0, 1] > 0.97
+    assert np.abs(found).max() < 2 * np.abs(source[::25][known]).max()  # no −32768 among them
