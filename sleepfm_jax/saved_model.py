@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,43 @@ from flax import nnx
 from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.outcomes import Encoding
-from sleepfm_jax.models.kinds import KINDS, Config, kind_of, network_of
+from sleepfm_jax.model_folder import (
+    CHECKPOINTS,
+    DESCRIPTION,
+    FORMAT,
+    LISTS,
+    MODEL,
+    ROLES,
+    WEIGHTS,
+    check_files,
+    config_of,
+    hashes,
+    home,
+    read_description,
+    refuse,
+    role_of,
+    strangers,
+    strangers_among_models,
+)
+from sleepfm_jax.models.kinds import Config, kind_of, network_of
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.models.weights import insert
 from sleepfm_jax.version import __version__
 
-FORMAT = 1
-DESCRIPTION = "config.json"
-WEIGHTS = "weights"
-CHECKPOINTS, MODEL = "checkpoints", "model"  # within the work directory of a run
-
-
-# What a model is for, by its place in a folder of models, and the kinds that can be it.
-ROLES = {
-    "base": ("foundation",),
-    "staging": ("staging",),
-    "diagnosis": ("risk", "demographic_risk", "supervised_risk"),
-    "towers": ("effnet",),  # of the ICML 2024 system
-    "stage_tower": ("supervised_effnet",),
-}
-LISTS = ("channel_groups.json", "label_mapping.csv")  # of a release, beside its models
+__all__ = [
+    "CHECKPOINTS",
+    "MODEL",
+    "ROLES",
+    "Config",
+    "Outcomes",
+    "SavedModel",
+    "build",
+    "load",
+    "network_of",
+    "role_of",
+    "save",
+    "save_together",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +116,7 @@ def save(path: str | os.PathLike[str], model: SavedModel) -> None:
         InputError: something else stands there, or the folder cannot be written.
     """
     path = Path(path).resolve()  # a link stays, the folder it leads to is replaced
-    _refuse(path, "a model folder", _strangers(path))
+    refuse(path, "a model folder", strangers(path))
     with _telling(path), replacing(path) as temporary:
         _write(temporary, model)
 
@@ -118,7 +135,7 @@ def save_together(path: str | os.PathLike[str], models: Mapping[str, SavedModel]
     assert models.keys() <= ROLES.keys()
     assert all(kind_of(model.config) in ROLES[role] for role, model in models.items())
     path = Path(path).resolve()
-    _refuse(path, "a folder of models", _strangers_among_models(path))
+    refuse(path, "a folder of models", strangers_among_models(path))
     with _telling(path), replacing(path) as temporary:
         for role, model in models.items():
             _write(temporary / role, model)
@@ -152,7 +169,7 @@ def _write(folder: Path, model: SavedModel) -> None:
         description["outcomes"] = dataclasses.asdict(model.outcomes)
     with _alone() as checkpointer:
         checkpointer.save(folder / WEIGHTS, dict(model.weights))
-    description["files"] = _hashes(folder)
+    description["files"] = hashes(folder)
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
 
 
@@ -169,15 +186,15 @@ def load(path: str | os.PathLike[str], role: str | None = None) -> SavedModel:
         InputError: the folder is no model, is one of another kind, is damaged, or was written by a
             newer version.
     """
-    path = _home(Path(path), role)
-    description = _read_description(path)
-    config = _config(path, description)
+    path = home(Path(path), role)
+    description = read_description(path)
+    config = config_of(path, description)
     if role and kind_of(config) not in ROLES[role]:
         raise InputError(
             f"{path}: is a model of kind {kind_of(config)}, not the {role} model that is needed; "
             "give another folder"
         )
-    _check_files(path, description["files"])
+    check_files(path, description["files"])
     try:
         with _alone() as checkpointer:
             restored = checkpointer.restore(path.absolute() / WEIGHTS)
@@ -195,33 +212,6 @@ def load(path: str | os.PathLike[str], role: str | None = None) -> SavedModel:
             "belong together; import the model again"
         )
     return model
-
-
-def role_of(path: str | os.PathLike[str], roles: Sequence[str]) -> str:
-    """What a model is for, without reading its weights.
-
-    Args:
-        path: as of `load`.
-        roles: that it can have; of a folder of models the first that is there is told.
-
-    Raises:
-        InputError: the folder is no model, or one for something else.
-    """
-    faults = []
-    for role in roles:
-        try:
-            home = _home(Path(path), role)
-            kind = kind_of(_config(home, _read_description(home)))
-        except InputError as error:
-            faults.append(error)
-            continue
-        if kind in ROLES[role]:
-            return role
-        wanted = " or ".join(roles)
-        faults.append(
-            InputError(f"{home}: is a model of kind {kind}, no {wanted}; give another folder")
-        )
-    raise faults[0]
 
 
 def build(model: SavedModel, numerics: Numerics | None = None) -> Any:
@@ -256,87 +246,6 @@ def _alone() -> ocp.StandardCheckpointer:
     return ocp.StandardCheckpointer(multiprocessing_options=options)
 
 
-def _home(path: Path, role: str | None) -> Path:
-    """The model folder: the one given, or the one in a work directory or folder of models."""
-    for folder in (path, path / MODEL):
-        if (folder / DESCRIPTION).exists():
-            return folder
-        found = [name for name in ROLES if (folder / name / DESCRIPTION).exists()]
-        if role in found or (role is None and len(found) == 1):
-            return folder / (role or found[0])
-        if found and role:
-            raise InputError(
-                f"{folder}: has no {role} model, only {' and '.join(found)}; give another folder"
-            )
-        if found:
-            raise InputError(
-                f"{folder}: is a folder of models ({', '.join(found)}); give the one that is "
-                f"needed, such as {folder / found[0]}"
-            )
-    if (path / CHECKPOINTS).is_dir():
-        raise InputError(
-            f"{path}: this run has no model yet, its first checkpoint writes it; wait for that, or "
-            "lower --config.loop.checkpoint_every and run it again"
-        )
-    return path
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    """The parsed `config.json` of a model folder of a format we know."""
-    try:
-        description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path}: no model is here (no {DESCRIPTION}); make one with "
-            "`python -m conversion import --checkpoint best.pt --config config.json "
-            f"--output {path}`"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path / DESCRIPTION}: cannot be read ({error}); remove {path} and import the model "
-            "again"
-        ) from error
-    if not isinstance(description, dict) or "written_by" not in description:
-        raise InputError(
-            f"{path / DESCRIPTION}: does not describe a sleepfm-jax model; a published PyTorch "
-            "checkpoint is first converted with `python -m conversion import`"
-        )
-    if description.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: has model format {description.get('format')}, this version reads {FORMAT}; "
-            "update sleepfm-jax"
-        )
-    lacking = [key for key in ("config", "files") if not isinstance(description.get(key), dict)]
-    if lacking:
-        raise InputError(
-            f"{path / DESCRIPTION}: lacks {' and '.join(lacking)}; import the model again"
-        )
-    return description
-
-
-def _config(path: Path, description: Mapping[str, Any]) -> Config:
-    """The model's size; unknown and missing keys fail."""
-    kind = description.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise InputError(
-            f"{path}: has a model of kind {kind!r}, this version knows {', '.join(KINDS)}; "
-            "update sleepfm-jax"
-        )
-    given, config = description["config"], KINDS[kind].config
-    odd = sorted(set(given) ^ {field.name for field in dataclasses.fields(config)})
-    if odd:
-        raise InputError(
-            f"{path / DESCRIPTION}: its model settings lack or add {', '.join(odd)}; "
-            "import the model again"
-        )
-    try:
-        return config(**given)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{path / DESCRIPTION}: has impossible model settings ({error}); import the model again"
-        ) from error
-
-
 def _outcomes(path: Path, description: Mapping[str, Any]) -> Outcomes | None:
     given = description.get("outcomes")
     if given is None:
@@ -349,72 +258,3 @@ def _outcomes(path: Path, description: Mapping[str, Any]) -> Outcomes | None:
             f"{path / DESCRIPTION}: its outcomes cannot be read ({type(error).__name__}: {error}); "
             "import or train the model again"
         ) from error
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of the weights, by its path within the model folder."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((folder / WEIGHTS).rglob("*"))
-        if path.is_file()
-    }
-
-
-def _check_files(path: Path, expected: Mapping[str, str]) -> None:
-    """Damaged weights never reach Orbax, which restores or reports them as it likes."""
-    try:
-        found = _hashes(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error}); import or copy it again") from error
-    odd = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))
-    if odd:
-        raise InputError(
-            f"{path / odd[0]}: is damaged, missing or too much; import or copy the model again"
-        )
-
-
-def _refuse(path: Path, what: str, strangers: set[str] | None) -> None:
-    """What stands at `path` will be removed: it must be `what` and hold nothing else.
-
-    Args:
-        path: that will be replaced.
-        what: may stand there.
-        strangers: what else it holds; None: it is not that at all.
-
-    Raises:
-        InputError: it must not be removed.
-    """
-    if strangers is None or strangers:
-        names = ", ".join(sorted(strangers or ()))
-        found = f"holds {names} beside what belongs to {what}" if names else f"is not {what}"
-        raise InputError(
-            f"{path}: stands there already and {found}, nothing was changed; choose another "
-            "folder, or remove it"
-        )
-
-
-def _strangers(path: Path) -> set[str] | None:
-    """What a folder holds beside a model; None if it is no model folder."""
-    try:
-        if _is_free(path):
-            return set()
-        _read_description(path)
-        return {entry.name for entry in path.iterdir()} - {DESCRIPTION, WEIGHTS}
-    except (OSError, InputError):
-        return None
-
-
-def _strangers_among_models(path: Path) -> set[str] | None:
-    """What a folder holds beside models and their lists; None if it holds no models."""
-    try:
-        if _is_free(path):
-            return set()
-        names = {entry.name for entry in path.iterdir()}
-    except OSError:
-        return None
-    models = {name for name in names & ROLES.keys() if _strangers(path / name) == set()}
-    return names - models - set(LISTS) if models else None
-
-
-def _is_free(path: Path) -> bool:
-    return not path.exists() or (path.is_dir() and not any(path.iterdir()))

@@ -18,6 +18,7 @@ ROOMS = (
     "train",
     "inference",
     "saved_model",
+    "model_folder",
     "evaluate",
     "losses",
     "models",
