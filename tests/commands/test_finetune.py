@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sleepfm_jax.main import main
-from sleepfm_jax.train import launch
+from sleepfm_jax.train import clip_settings, clip_training, launch
 from sleepfm_jax.train.diagnosis import Diagnosis
 from sleepfm_jax.train.staging import Staging
 from tests.train import small_labelled
@@ -89,3 +89,15 @@ def test_wrong_use_is_told_in_a_line(
     assert "--config.ties" in fault(
         [*words(nights, tmp_path, "diagnosis.py:base", "tables"), "--config.ties=odd"], capsys
     )
+
+
+def test_the_supervised_baseline_learns_from_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[clip_settings.StageTower, Path]] = []
+    monkeypatch.setattr(clip_training, "train", lambda *given: seen.append(given))
+    config = "--config=sleepfm_jax/configs/icml2024.py:supervised"
+    changed = ["--config.data.path=store", "--config.modality=ekg", "--config.model.channels=1"]
+    assert main(["finetune", config, f"--workdir={tmp_path}", *changed]) == 0
+    ((settings, workdir),) = seen
+    assert (settings.modality, settings.data.train, workdir) == ("ekg", "train", tmp_path)
