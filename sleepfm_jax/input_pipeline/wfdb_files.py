@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import math
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ FORMATS = {
     "311": (32 / 3, 3),
 }
 LEAVES_FOLDER = set("/\\:")
+LONG_NUMBER = re.compile(r"[0-9]{41}")  # with fewer digits no arithmetic overflows
+MOST_BITS = 32  # of a sample, in any of WFDB's formats
+SMALLEST_GAIN = 1e-30  # digits a unit; with less, or the like of more, numbers are not finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +89,8 @@ def read_header(path: Path) -> "tuple[wfdb.Record, int]":
 
     Raises:
         InputError: it is no header of a single-segment record with signals in one of `FORMATS`, or
-            a signal file is missing, not beside it, or longer or shorter than it says.
+            a signal file is missing, not beside it, or longer or shorter than it says, or what it
+            says cannot be.
     """
     record = _parsed(path)
     if not record.n_sig or record.fmt is None:
@@ -102,7 +107,8 @@ def read_header(path: Path) -> "tuple[wfdb.Record, int]":
             f"{path} does not tell how many samples there are: write {found}, which its first "
             "signal file holds, after the rate in its first line"
         )
-    _refuse_impossible(path, record, frames)
+    _refuse_impossible_times(path, record, frames)
+    _refuse_impossible_digits(path, record)
     for file in files:
         _refuse_other_length(path, file, frames)
     return record, frames
@@ -125,7 +131,7 @@ def _parsed(path: Path) -> Any:
             raise InputError(f"{path} is not a file: give the header of a WFDB record")
         if path.stat().st_size > LARGEST_HEADER:
             raise InputError(f"{path} is too long for a WFDB header: give the one of a record")
-        _refuse_elsewhere(path, _lines(path))
+        _refuse_unreadable(path, _lines(path))
         return wfdb.rdheader(local_name(path))
     except OSError as error:
         raise InputError(
@@ -135,10 +141,12 @@ def _parsed(path: Path) -> Any:
         raise InputError(f"{path} is no WFDB header ({error}): get it again") from error
 
 
-def _refuse_elsewhere(path: Path, lines: list[str]) -> None:
+def _refuse_unreadable(path: Path, lines: list[str]) -> None:
     """Raises an InputError if a header tells of anything but signal files beside it."""
     if not lines:
         raise InputError(f"{path} is empty: download or export it again")
+    if any(LONG_NUMBER.search(line) for line in lines):
+        raise InputError(f"{path} has a number of more than 40 digits: get it again")
     if "/" in lines[0].split()[0]:
         raise InputError(
             f"{path} is a record of several segments, which are not read: give the headers of the "
@@ -202,13 +210,26 @@ def _size(path: Path, name: str) -> int:
     return status.st_size
 
 
-def _refuse_impossible(path: Path, record: Any, frames: int) -> None:
+def _refuse_impossible_times(path: Path, record: Any, frames: int) -> None:
     rate = record.fs
     if not 0 < rate <= HIGHEST_RATE or frames / rate > LONGEST_RECORDING:
         raise InputError(
             f"{path} says that {frames} samples were taken at {rate:g} Hz, which cannot be: "
             "export it again"
         )
+
+
+def _refuse_impossible_digits(path: Path, record: Any) -> None:
+    """In Python's integers, which the numbers of a damaged header do not overflow."""
+    digits = record.adc_gain, record.baseline, record.adc_res, record.adc_zero
+    for name, gain, baseline, bits, zero in zip(record.sig_name, *digits, strict=True):
+        furthest = max(abs(baseline or 0), abs(zero or 0))
+        finite = SMALLEST_GAIN < abs(gain) < 1 / SMALLEST_GAIN
+        if not finite or not 0 <= (bits or 0) <= MOST_BITS or furthest > 1 << MOST_BITS:
+            raise InputError(
+                f"{path} says that {name!r} has samples of {bits} bits around {zero}, {gain:g} a "
+                f"unit from {baseline} on, which cannot be: get it again"
+            )
 
 
 def _refuse_other_length(path: Path, file: SignalFile, frames: int) -> None:
