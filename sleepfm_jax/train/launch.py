@@ -14,7 +14,7 @@ from sleepfm_jax.atomic import replacing
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline import batches, store_kinds, windows
 from sleepfm_jax.input_pipeline.windows import Source
-from sleepfm_jax.train import loop, plans, processes
+from sleepfm_jax.train import loop, lost_process, plans, processes
 from sleepfm_jax.train.loop import Plan
 from sleepfm_jax.train.mesh import batch_shard, make_mesh
 from sleepfm_jax.train.occupancy import occupied
@@ -60,7 +60,7 @@ def start(settings: S, workdir: Path, prepare: Callable[[S], Plan]) -> signal.Si
     """
     processes.join(settings.processes)
     plan = prepare(settings)
-    with occupied(workdir), processes.lost_ones_named():
+    with occupied(workdir), lost_process.named():
         _note(settings, workdir)
         return loop.run(plan, workdir)
 

@@ -1,13 +1,12 @@
 """Several processes as one run: found out from Slurm, or told; a lost one ends the others."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import jax
 
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.train import lost_process
 from sleepfm_jax.train.settings import ProcessSettings
 
 MEET = 300  # seconds that processes wait for one another at the start
@@ -54,22 +53,4 @@ def join(settings: ProcessSettings) -> None:
             f"({error}): see that all were started and {settings.coordinator or 'the first node'} "
             "can be reached"
         ) from error
-
-
-@contextlib.contextmanager
-def lost_ones_named() -> Iterator[None]:
-    """What fails within the block because another process is gone, says so.
-
-    Raises:
-        InputError: another process was lost.
-    """
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
-            raise
-        reason = str(error).splitlines()[0][:200]
-        raise InputError(
-            f"a process of this run was lost, or cannot be reached ({reason}): see what the others "
-            "say, and run the same command again on all to go on from the last checkpoint"
-        ) from error
+    lost_process.speak_when_aborted()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from sleepfm_jax import saved_model
-from sleepfm_jax.train import metrics_file
+from sleepfm_jax.train import lost_process, metrics_file
 from tests.train import small_run, small_store
 
 ROOT = Path(__file__).parents[2]
@@ -210,6 +210,18 @@ def test_a_killed_process_ends_the_other(runs: Runs) -> None:
         killed = time.monotonic()
         _, said = workers[0].communicate(timeout=SLOWEST_END)
         print(f"the other ended after {time.monotonic() - killed:.1f} s")
-    assert workers[0].returncode not in (0, None)
-    assert "a process of this run was lost" in said
-    assert "run the same command again on all" in said
+    assert workers[0].returncode == lost_process.STATUS, said
+    assert "process of this run was lost" in said
+    assert said.endswith("run the same command again on all to go on from the last checkpoint\n")
+
+
+def test_the_first_process_takes_the_others_with_it() -> None:
+    port = free_port()
+    with ended([start("waiting_worker", rank, port, devices=1) for rank in (0, 1)]) as workers:
+        for worker in workers:
+            assert worker.stdout
+            assert worker.stdout.readline() == "joined\n"
+        workers[0].kill()
+        _, said = workers[1].communicate(timeout=SLOWEST_END)
+    assert workers[1].returncode == lost_process.STATUS, said
+    assert said.endswith("run the same command again on all to go on from the last checkpoint\n")

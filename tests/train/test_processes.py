@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.train import processes
+from sleepfm_jax.train import lost_process, processes
 from sleepfm_jax.train.settings import ProcessSettings
 
 STEP = {"SLURM_NTASKS": "8", "SLURM_PROCID": "3", "SLURM_STEP_NODELIST": "node[1-2]"}
@@ -42,7 +42,10 @@ def test_processes_are_found_out_from_slurm_or_told(
     calls: list[dict[str, Any]] = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda **given: calls.append(given))
     monkeypatch.setattr(jax.config, "update", lambda *_: None)
+    prepared: list[bool] = []
+    monkeypatch.setattr(lost_process, "speak_when_aborted", lambda: prepared.append(True))
     processes.join(settings)
+    assert len(prepared) == len(calls)
     if asked is None:
         assert calls == []
     else:
@@ -66,20 +69,3 @@ def test_processes_that_do_not_meet_are_one_sentence(monkeypatch: pytest.MonkeyP
 def test_settings_that_do_not_fit_are_one_sentence(settings: ProcessSettings) -> None:
     with pytest.raises(InputError, match=r"--config\.processes\.coordinator=HOST:PORT"):
         processes.join(settings)
-
-
-def test_only_a_failure_among_several_processes_is_a_lost_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    failure = jax.errors.JaxRuntimeError("UNKNOWN: Connection closed by peer")
-    with pytest.raises(jax.errors.JaxRuntimeError), processes.lost_ones_named():
-        raise failure
-    monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with (
-        pytest.raises(InputError, match=r"lost.*closed by peer.*run the same command again on all"),
-        processes.lost_ones_named(),
-    ):
-        raise failure
-    memory = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-    with pytest.raises(jax.errors.JaxRuntimeError, match="memory"), processes.lost_ones_named():
-        raise memory
