@@ -37,8 +37,6 @@ class Candidates:
         Raises:
             ValueError: there is no night for one of them.
         """
-        if self.count is None and self.nights is None:
-            return np.zeros(len(rows), np.int32)
         nights = np.zeros(len(rows), int) if self.nights is None else self._nights(rows)
         order = np.random.default_rng(self.seed).permutation(len(rows))
         order = order[np.argsort(nights[order], kind="stable")]  # night by night, drawn within

@@ -49,6 +49,7 @@ def test_draws_are_by_chance_and_of_their_seed() -> None:
 
 def test_without_a_number_a_clip_is_sought_among_all() -> None:
     assert Candidates().groups(np.arange(5)).tolist() == [0] * 5
+    assert Candidates().groups(np.arange(1)).tolist() == [-1], "with nothing to be told apart from"
     nights = np.array([3, 3, 8, 1, 1])  # the third is alone in its night
     assert Candidates(None, nights).groups(np.arange(5)).tolist() == [1, 1, -1, 0, 0]
 
