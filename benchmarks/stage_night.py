@@ -45,7 +45,7 @@ def jax_side() -> Callable[[], np.ndarray]:
     from sleepfm_jax.inference import Stager
     from sleepfm_jax.input_pipeline.embeddings import NightEmbeddings
     from sleepfm_jax.input_pipeline.modality import Modality
-    from sleepfm_jax.models.heads import StagingConfig
+    from sleepfm_jax.models.sleep_stager import StagingConfig
 
     stager = Stager(newborn(StagingConfig()))
     rows = {m.name: rows for m, rows in zip(Modality, embeddings(), strict=True)}
@@ -58,7 +58,7 @@ def torch_side() -> Callable[[], np.ndarray]:
     import torch
 
     from conversion.models import load_reference
-    from sleepfm_jax.models.heads import StagingConfig
+    from sleepfm_jax.models.sleep_stager import StagingConfig
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     network = load_reference(newborn(StagingConfig()))
@@ -78,7 +78,7 @@ def edf_side() -> Callable[[], dict[str, float]]:
     from sleepfm_jax.input_pipeline.simulate import simulate_night, write_edf
     from sleepfm_jax.jobs import stage
     from sleepfm_jax.models.foundation import FoundationConfig
-    from sleepfm_jax.models.heads import StagingConfig
+    from sleepfm_jax.models.sleep_stager import StagingConfig
 
     folder = Path(tempfile.mkdtemp())
     write_edf(folder / "night.edf", simulate_night(seed=1, night=0, hours=HOURS))

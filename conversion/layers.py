@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from torch import Tensor
 
 from sleepfm_jax.models.batch_norm import Slots
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import DemographicRiskConfig, StagingConfig, SupervisedRiskConfig
 from sleepfm_jax.models.kinds import Config
 from sleepfm_jax.models.pooling import AttentionPooling
+from sleepfm_jax.models.sleep_stager import StagingConfig
 from sleepfm_jax.models.tokenizer import PATCH
 
 

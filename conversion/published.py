@@ -16,15 +16,11 @@ from conversion.reference_heads import (
     SleepEventLSTMClassifier,
 )
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig, TowerSizes
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import (
-    DemographicRiskConfig,
-    RiskConfig,
-    StagingConfig,
-    SupervisedRiskConfig,
-)
 from sleepfm_jax.models.kinds import Config
+from sleepfm_jax.models.sleep_stager import StagingConfig
 
 # {key of config.json, also the reference's argument: field of the configuration}
 WIDTH = {"embed_dim": "embed_dim", "dropout": "dropout"}

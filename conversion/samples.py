@@ -8,8 +8,8 @@ import numpy as np
 
 from sleepfm_jax.input_pipeline import nights
 from sleepfm_jax.input_pipeline.modality import Modality
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.effnet import CLIP, EffNetConfig, SupervisedEffNetConfig
-from sleepfm_jax.models.heads import DemographicRiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.kinds import Config
 from sleepfm_jax.models.tokenizer import PATCH
 

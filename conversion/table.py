@@ -8,13 +8,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import (
-    DemographicRiskConfig,
-    RiskConfig,
-    StagingConfig,
-    SupervisedRiskConfig,
-)
+from sleepfm_jax.models.sleep_stager import StagingConfig
 
 Array = np.ndarray
 Shape = tuple[int, ...]

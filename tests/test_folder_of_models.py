@@ -13,15 +13,11 @@ from flax import nnx
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.outcomes import Encoding
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import (
-    DemographicRiskConfig,
-    RiskConfig,
-    StagingConfig,
-    SupervisedRiskConfig,
-)
 from sleepfm_jax.models.kinds import KINDS, kind_of, network_of
+from sleepfm_jax.models.sleep_stager import StagingConfig
 from sleepfm_jax.models.weights import extract
 from sleepfm_jax.saved_model import Outcomes, SavedModel, build, load, save, save_together
 from tests.models.small_network import random_arrays

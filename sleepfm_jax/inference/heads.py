@@ -14,7 +14,7 @@ from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.embeddings import NightEmbeddings
 from sleepfm_jax.input_pipeline.modality import Modality
 from sleepfm_jax.input_pipeline.nights import Night
-from sleepfm_jax.models.heads import DemographicRiskConfig, SupervisedRiskConfig
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.models.tokenizer import PATCH
 from sleepfm_jax.saved_model import SavedModel

@@ -15,7 +15,7 @@ from sleepfm_jax.jobs.people import People
 from sleepfm_jax.jobs.read_ahead import ReadAhead
 from sleepfm_jax.jobs.risk_estimates import RiskEstimates
 from sleepfm_jax.jobs.sources import Source
-from sleepfm_jax.models.heads import RiskConfig
+from sleepfm_jax.models.disease_risk import RiskConfig
 
 JSON = "_risk.json"
 

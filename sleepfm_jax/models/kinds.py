@@ -4,6 +4,14 @@ from typing import Any, NamedTuple
 
 from flax import nnx
 
+from sleepfm_jax.models.disease_risk import (
+    DemographicRisk,
+    DemographicRiskConfig,
+    DiseaseRisk,
+    RiskConfig,
+    SupervisedRisk,
+    SupervisedRiskConfig,
+)
 from sleepfm_jax.models.effnet import (
     EffNet,
     EffNetConfig,
@@ -11,17 +19,8 @@ from sleepfm_jax.models.effnet import (
     SupervisedEffNetConfig,
 )
 from sleepfm_jax.models.foundation import FoundationConfig, SleepFM
-from sleepfm_jax.models.heads import (
-    DemographicRisk,
-    DemographicRiskConfig,
-    DiseaseRisk,
-    RiskConfig,
-    SleepStager,
-    StagingConfig,
-    SupervisedRisk,
-    SupervisedRiskConfig,
-)
 from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.models.sleep_stager import SleepStager, StagingConfig
 
 Config = (
     FoundationConfig

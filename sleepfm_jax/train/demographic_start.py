@@ -10,7 +10,7 @@ import optax
 from flax import nnx
 
 from sleepfm_jax import losses
-from sleepfm_jax.models.heads import DemographicRisk, DemographicRiskConfig
+from sleepfm_jax.models.disease_risk import DemographicRisk, DemographicRiskConfig
 from sleepfm_jax.models.weights import extract
 from sleepfm_jax.saved_model import SavedModel
 

@@ -11,8 +11,7 @@ from flax import nnx
 from sleepfm_jax import losses
 from sleepfm_jax.evaluate.concordance import concordance
 from sleepfm_jax.input_pipeline.outcomes import OutcomeTable
-from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import (
+from sleepfm_jax.models.disease_risk import (
     DemographicRisk,
     DemographicRiskConfig,
     DiseaseRisk,
@@ -20,6 +19,7 @@ from sleepfm_jax.models.heads import (
     SupervisedRisk,
     SupervisedRiskConfig,
 )
+from sleepfm_jax.models.foundation import FoundationConfig
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.saved_model import Outcomes, SavedModel
 from sleepfm_jax.train import heads, optimizers

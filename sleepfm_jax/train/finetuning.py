@@ -10,8 +10,8 @@ from typing import Any
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.labelled_nights import LabelledNights
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.saved_model import Outcomes, SavedModel
 from sleepfm_jax.train import baseline, demographic_start, head_settings, launch, plans
 from sleepfm_jax.train.diagnosis import Diagnosis

@@ -7,7 +7,8 @@ from sleepfm_jax.errors import InputError
 from sleepfm_jax.input_pipeline.outcomes import Encoding
 from sleepfm_jax.input_pipeline.windows import PATCHES
 from sleepfm_jax.losses import STAGE_WEIGHTS, TIES
-from sleepfm_jax.models.heads import RiskConfig, StagingConfig
+from sleepfm_jax.models.disease_risk import RiskConfig
+from sleepfm_jax.models.sleep_stager import StagingConfig
 from sleepfm_jax.train.settings import Run, SplitSettings, at_least, check_weights
 
 LONGEST = 7 * 24 * 720  # steps: a week, for heads that set no limit

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from sleepfm_jax.models.dropout import Dropout
-from sleepfm_jax.models.heads import (
+from sleepfm_jax.models.disease_risk import (
     DemographicRisk,
     DemographicRiskConfig,
     DiseaseRisk,
     RiskConfig,
 )
+from sleepfm_jax.models.dropout import Dropout
 from sleepfm_jax.models.layers import Numerics
 
 OFFSET, NIGHT = "offset", "night"

@@ -12,8 +12,8 @@ from flax import nnx
 from sleepfm_jax import losses
 from sleepfm_jax.evaluate import staging as evaluation
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import SleepStager, StagingConfig
 from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.models.sleep_stager import SleepStager, StagingConfig
 from sleepfm_jax.saved_model import SavedModel
 from sleepfm_jax.train import heads, optimizers
 from sleepfm_jax.train.export import saved_model_of

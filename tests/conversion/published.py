@@ -11,14 +11,10 @@ import torch
 from conversion import config_json
 from conversion.checkpoints import TOWERS as NAMES
 from conversion.models import reference_model
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.effnet import EffNetConfig, SupervisedEffNetConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import (
-    DemographicRiskConfig,
-    RiskConfig,
-    StagingConfig,
-    SupervisedRiskConfig,
-)
+from sleepfm_jax.models.sleep_stager import StagingConfig
 from tests import golden
 from tests.data import recipe
 

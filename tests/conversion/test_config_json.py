@@ -8,13 +8,9 @@ import pytest
 
 from conversion import config_json
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, RiskConfig, SupervisedRiskConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import (
-    DemographicRiskConfig,
-    RiskConfig,
-    StagingConfig,
-    SupervisedRiskConfig,
-)
+from sleepfm_jax.models.sleep_stager import StagingConfig
 from tests.conversion import published
 
 SIZES = {"embed_dim": 128, "num_heads": 8, "num_layers": 6, "pooling_head": 8, "dropout": 0.3}

@@ -16,7 +16,7 @@ from conversion.checkpoints import Checkpoint
 from conversion.models import export_checkpoint, import_checkpoint, import_files, load_reference
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
-from sleepfm_jax.models.heads import SupervisedRiskConfig
+from sleepfm_jax.models.disease_risk import SupervisedRiskConfig
 from sleepfm_jax.saved_model import Outcomes, SavedModel
 from tests import golden
 from tests.conversion import published

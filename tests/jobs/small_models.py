@@ -10,9 +10,10 @@ from sleepfm_jax import saved_model
 from sleepfm_jax.input_pipeline import embeddings
 from sleepfm_jax.input_pipeline.demographics import Encoding
 from sleepfm_jax.input_pipeline.embeddings import NightEmbeddings
+from sleepfm_jax.models.disease_risk import RiskConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import RiskConfig, StagingConfig
 from sleepfm_jax.models.kinds import Config, network_of
+from sleepfm_jax.models.sleep_stager import StagingConfig
 from sleepfm_jax.saved_model import Outcomes, SavedModel
 from tests.models.small_network import random_arrays
 

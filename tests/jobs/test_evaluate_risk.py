@@ -18,7 +18,7 @@ from sleepfm_jax.evaluate import calibration, survival
 from sleepfm_jax.input_pipeline.outcomes import read_outcomes
 from sleepfm_jax.jobs import pictures, risk_pictures, risk_predictions
 from sleepfm_jax.jobs.evaluate_risk import Settings, evaluate_risk
-from sleepfm_jax.models.heads import DemographicRiskConfig
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig
 from sleepfm_jax.saved_model import Outcomes, SavedModel
 
 CODES = ("250.2", "401.1", "332", "999")  # nobody gets the last one

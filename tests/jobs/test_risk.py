@@ -15,7 +15,7 @@ from sleepfm_jax.input_pipeline import embeddings
 from sleepfm_jax.input_pipeline.nights import Night
 from sleepfm_jax.jobs.people import People
 from sleepfm_jax.jobs.risk import risk
-from sleepfm_jax.models.heads import DemographicRiskConfig, SupervisedRiskConfig
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, SupervisedRiskConfig
 from tests.jobs.small_models import (
     ENCODING,
     LABELS,

@@ -12,17 +12,16 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sleepfm_jax.models.heads import (
+from sleepfm_jax.models.disease_risk import (
     DemographicRisk,
     DemographicRiskConfig,
     DiseaseRisk,
     RiskConfig,
-    SleepStager,
-    StagingConfig,
     SupervisedRisk,
     SupervisedRiskConfig,
 )
 from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.models.sleep_stager import SleepStager, StagingConfig
 from sleepfm_jax.models.weights import insert
 from tests.models.small_network import distance, random_arrays, signals
 

@@ -11,8 +11,9 @@ import pytest
 from flax import nnx
 
 from conversion import table, weights
-from sleepfm_jax.models.heads import RiskConfig, StagingConfig
+from sleepfm_jax.models.disease_risk import RiskConfig
 from sleepfm_jax.models.layers import Numerics
+from sleepfm_jax.models.sleep_stager import StagingConfig
 from sleepfm_jax.models.weights import shapes
 from sleepfm_jax.saved_model import SavedModel, network_of
 from sleepfm_jax.train import optimizers, state, step

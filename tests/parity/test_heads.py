@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from conversion import table, weights
-from sleepfm_jax.models import heads
+from sleepfm_jax.models import disease_risk, sleep_stager
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.models.weights import insert, shapes
 from tests import golden
@@ -20,31 +20,31 @@ FLOAT64_BOUND = 1e-12
 FLOAT32_BOUND = 4.0  # times PyTorch's own float32 error
 LENGTHS = np.array([50, 33, 41, 17])
 
-STAGING = heads.StagingConfig(max_steps=512)
-RISK = heads.RiskConfig(max_steps=256)
+STAGING = sleep_stager.StagingConfig(max_steps=512)
+RISK = disease_risk.RiskConfig(max_steps=256)
 MODELS: dict[str, tuple[Any, Any, Any, str]] = {
-    "staging": (heads.SleepStager, STAGING, table.staging, "SleepEventLSTMClassifier"),
+    "staging": (sleep_stager.SleepStager, STAGING, table.staging, "SleepEventLSTMClassifier"),
     "diagnosis_demo": (
-        heads.DiseaseRisk,
+        disease_risk.DiseaseRisk,
         RISK,
         table.risk,
         "DiagnosisFinetuneFullLSTMCOXPHWithDemo",
     ),
     "diagnosis": (
-        heads.DiseaseRisk,
-        heads.RiskConfig(max_steps=256, demographics=0),
+        disease_risk.DiseaseRisk,
+        disease_risk.RiskConfig(max_steps=256, demographics=0),
         table.risk,
         "DiagnosisFinetuneFullLSTMCOXPH",
     ),
     "diagnosis_demo_only": (
-        heads.DemographicRisk,
-        heads.DemographicRiskConfig(),
+        disease_risk.DemographicRisk,
+        disease_risk.DemographicRiskConfig(),
         table.demographic_risk,
         "DiagnosisFinetuneDemoOnlyEmbed",
     ),
     "diagnosis_supervised": (
-        heads.SupervisedRisk,
-        heads.SupervisedRiskConfig(),
+        disease_risk.SupervisedRisk,
+        disease_risk.SupervisedRiskConfig(),
         table.supervised_risk,
         "DiagnosisFullSupervisedLSTMCOXPHWithDemoEmbed",
     ),

@@ -15,8 +15,8 @@ from flax import nnx
 
 from sleepfm_jax import saved_model
 from sleepfm_jax.errors import InputError
+from sleepfm_jax.models.disease_risk import DemographicRiskConfig, RiskConfig
 from sleepfm_jax.models.foundation import FoundationConfig
-from sleepfm_jax.models.heads import DemographicRiskConfig, RiskConfig
 from sleepfm_jax.models.weights import shapes
 from sleepfm_jax.saved_model import SavedModel, network_of
 from sleepfm_jax.train import finetuning, head_settings, loop, state

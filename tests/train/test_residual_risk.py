@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from sleepfm_jax.models.heads import RiskConfig
+from sleepfm_jax.models.disease_risk import RiskConfig
 from sleepfm_jax.models.layers import Numerics
 from sleepfm_jax.train.residual_risk import ResidualRisk, Standardised
 

@@ -1,4 +1,4 @@
-"""Heads over a night: sleep stages every 5 seconds, and log hazards of diseases (spec §3).
+"""Log hazards of diseases from a night, from raw signals, or from age and sex alone (spec §3).
 
 Nights come as stored 5-second embeddings of each modality; neither what is missing nor padding nor
 batch neighbours change a night's numbers.
@@ -12,45 +12,11 @@ from flax import nnx
 
 from sleepfm_jax.models.batch_norm import Slots
 from sleepfm_jax.models.dropout import Dropout
-from sleepfm_jax.models.layers import (
-    EncoderLayer,
-    LayerNorm,
-    Numerics,
-    PositionalTable,
-    dense,
-    sinusoidal_table,
-)
+from sleepfm_jax.models.layers import Numerics, PositionalTable, dense, sinusoidal_table
 from sleepfm_jax.models.night_pooling import pool_night, pool_steps
 from sleepfm_jax.models.pooling import AttentionPooling
 from sleepfm_jax.models.recurrent import BidirectionalLSTM
 from sleepfm_jax.models.tokenizer import PATCH, Tokenizer
-
-STAGES = 5  # Wake, N1, N2, N3, REM
-
-
-@dataclasses.dataclass(frozen=True)
-class StagingConfig:
-    """The size of a sleep stager; defaults are the released one's.
-
-    Attributes:
-        embed_dim: E, width of the embeddings.
-        num_heads: attention heads of the encoder.
-        num_layers: encoder layers, and LSTM layers.
-        pooling_heads: attention heads of the pooling over modalities.
-        feed_forward: hidden width of every feed-forward.
-        dropout: rate while training.
-        max_steps: rows of the positional table; the longest night in 5-s steps.
-        classes: stages.
-    """
-
-    embed_dim: int = 128
-    num_heads: int = 4
-    num_layers: int = 1
-    pooling_heads: int = 4
-    feed_forward: int = 2048
-    dropout: float = 0.3
-    max_steps: int = 8196
-    classes: int = STAGES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,64 +88,6 @@ class Unused(nnx.Variable):
     """What checkpoints carry and no computation reads: kept, never trained."""
 
 
-class SleepStager(nnx.Module):
-    """Pooling over modalities, encoder over the night, LSTM, one linear layer.
-
-    Args:
-        config: sizes.
-        numerics: types and precision.
-        rngs: for initial weights and dropout.
-    """
-
-    def __init__(
-        self, config: StagingConfig, numerics: Numerics | None = None, *, rngs: nnx.Rngs
-    ) -> None:
-        numerics = numerics or Numerics()
-        E, hidden, rate = config.embed_dim, config.feed_forward, config.dropout
-        self.config = config
-        self.dtype = numerics.dtype
-        self.spatial_pooling = AttentionPooling(
-            E, config.pooling_heads, hidden, rate, numerics, rngs=rngs
-        )
-        self.positions = PositionalTable(sinusoidal_table(config.max_steps, E))
-        self.norm = LayerNorm((E,), numerics)
-        self.layers = nnx.List(
-            [
-                EncoderLayer(E, config.num_heads, hidden, rate, True, numerics, rngs=rngs)
-                for _ in range(config.num_layers)
-            ]
-        )
-        self.lstm = BidirectionalLSTM(E, E // 2, config.num_layers, rate, numerics, rngs=rngs)
-        self.out = dense(E, config.classes, ("embed", None), numerics, rngs)
-
-    def __call__(self, embeddings: jax.Array, present: jax.Array, steps: jax.Array) -> jax.Array:
-        """Stages nights.
-
-        Args:
-            embeddings: (B, M, T, E) of 5-s steps; what stands in absent modalities and beyond a
-                night's steps does not matter.
-            present: (B, M), True for the modalities a night has.
-            steps: (B,) int, how many steps each night has.
-
-        Returns:
-            logits (B, T, 5) of Wake, N1, N2, N3, REM; zeros beyond a night's steps.
-
-        Raises:
-            ValueError: T is more than `max_steps`.
-        """
-        T = embeddings.shape[2]
-        if self.config.max_steps < T:
-            raise ValueError(f"{T} steps are more than the model's {self.config.max_steps}")
-        pooled, real = pool_night(
-            self.spatial_pooling, embeddings.astype(self.dtype), present, steps
-        )  # (B, T, E), (B, T)
-        hidden = self.norm(pooled + self.positions[...][:T].astype(self.dtype))
-        for layer in self.layers:
-            hidden = layer(hidden, real[:, None, :])
-        logits = self.out(self.lstm(hidden, steps))  # (B, T, 5)
-        return jnp.where(real[..., None], logits, 0)
-
-
 class DiseaseRisk(nnx.Module):
     """Pooling over modalities, LSTM, mean over the night, and demographics, to log hazards.
 
@@ -214,7 +122,7 @@ class DiseaseRisk(nnx.Module):
         """Log hazards of nights.
 
         Args:
-            embeddings: (B, M, T, E) of 5-s steps, as for `SleepStager`.
+            embeddings: (B, M, T, E) of 5-s steps, as for a sleep stager.
             present: (B, M), True for the modalities a night has.
             steps: (B,) int, how many steps each night has.
             demographics: (B, D), encoded; None for a model without.
