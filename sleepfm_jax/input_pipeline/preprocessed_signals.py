@@ -1,7 +1,6 @@
 """A preprocessed recording (HDF5) as a source of signals, with the interface of an open EDF."""
 
 import dataclasses
-from types import TracebackType
 
 import numpy as np
 
@@ -61,12 +60,7 @@ class PreprocessedSignals:
     def __enter__(self) -> "PreprocessedSignals":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._recording.close()
 
     def _read(self, label: str, start: int, stop: int, pieces: tuple[int, ...]) -> np.ndarray:

@@ -7,7 +7,6 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -114,12 +113,7 @@ class WfdbRecording:
     def __enter__(self) -> "WfdbRecording":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _blocks(self, index: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

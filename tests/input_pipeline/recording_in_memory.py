@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from types import TracebackType
 
 import numpy as np
 
@@ -32,10 +31,5 @@ class InMemory:
     def __enter__(self) -> "InMemory":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes nothing."""
