@@ -1,4 +1,4 @@
-"""One of two processes of four devices: takes the steps of a small pretraining, tells of them."""
+"""One of two processes of two devices: takes the steps of a small pretraining, tells of them."""
 
 import sys
 
@@ -20,7 +20,7 @@ def main(rank: int, port: str, file: str, programs: str) -> None:
     one_compilation.share(programs)
     jax.config.update("jax_enable_x64", True)
     processes.join(ProcessSettings(2, rank, f"localhost:{port}", timeout=60))
-    mesh = make_mesh(2, 2, 2)
+    mesh = make_mesh(1, 2, 2)  # no process holds all parameters
     run = small_run.Run(small_run.task(), mesh)
     now, seen = run.steps(run.born(), [part(n, mesh) for n in range(STEPS)])
     arrays = whole(now, mesh)

@@ -63,7 +63,7 @@ def test_twenty_steps_of_two_processes_are_those_of_one_device(tmp_path: Path) -
     port, file = free_port(), tmp_path / "told.npz"
     arguments = port, file, tmp_path / "programs"
     with ended(
-        [start("pretraining_worker", rank, *arguments, devices=4) for rank in (0, 1)]
+        [start("pretraining_worker", rank, *arguments, devices=2) for rank in (0, 1)]
     ) as workers:
         with jax.enable_x64(True):
             run = small_run.single("float64")
