@@ -142,7 +142,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _refuse_unreadable(path: Path, lines: list[str]) -> None:
-    """Raises an InputError if a header tells of anything but signal files beside it."""
+    """Refuses what `wfdb` would read from elsewhere, or would fail to calculate with."""
     if not lines:
         raise InputError(f"{path} is empty: download or export it again")
     if any(LONG_NUMBER.search(line) for line in lines):
